@@ -1,0 +1,1 @@
+"""relcast: predictions about the future of relational data."""

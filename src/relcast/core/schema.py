@@ -1,0 +1,239 @@
+"""Tables, columns, links and graphs: what the data is, said once for every room.
+
+A graph here is pure description. Where tables come from is a matter of ``relcast.sources``; what
+they held at one moment is a matter of ``relcast.snapshots``. The words of ``Dtype`` and ``Stype``
+are those of the public SDK, so that the wire needs no second vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from relcast.core.errors import SchemaError, nearest
+
+__all__ = ["Column", "Dtype", "Graph", "Link", "Stype", "Table", "TaskType"]
+
+
+class Dtype(StrEnum):
+    """How a column is stored."""
+
+    bool = "bool"
+    int = "int"
+    byte = "byte"
+    int16 = "int16"
+    int32 = "int32"
+    int64 = "int64"
+    float = "float"
+    float32 = "float32"
+    float64 = "float64"
+    string = "string"
+    binary = "binary"
+    date = "date"
+    time = "time"
+    timedelta = "timedelta"
+    floatlist = "floatlist"
+    intlist = "intlist"
+    stringlist = "stringlist"
+    unsupported = "unsupported"
+
+    @property
+    def is_integer(self) -> bool:
+        return self in _INTEGERS
+
+    @property
+    def is_number(self) -> bool:
+        """Whether values add up: integers, floats and durations."""
+        return self in _INTEGERS or self in _FLOATS or self is Dtype.timedelta
+
+    @property
+    def is_time(self) -> bool:
+        return self in (Dtype.date, Dtype.time)
+
+    @property
+    def is_list(self) -> bool:
+        return self in (Dtype.floatlist, Dtype.intlist, Dtype.stringlist)
+
+
+_INTEGERS = frozenset({Dtype.int, Dtype.byte, Dtype.int16, Dtype.int32, Dtype.int64})
+_FLOATS = frozenset({Dtype.float, Dtype.float32, Dtype.float64})
+
+
+class Stype(StrEnum):
+    """What a column means, which decides how it is encoded."""
+
+    numerical = "numerical"
+    categorical = "categorical"
+    multicategorical = "multicategorical"
+    ID = "ID"
+    text = "text"
+    timestamp = "timestamp"
+    sequence = "sequence"
+    image = "image"
+    unsupported = "unsupported"
+
+
+class TaskType(StrEnum):
+    """What kind of prediction a query asks for."""
+
+    BINARY_CLASSIFICATION = "binary_classification"
+    MULTICLASS_CLASSIFICATION = "multiclass_classification"
+    MULTILABEL_CLASSIFICATION = "multilabel_classification"
+    MULTILABEL_RANKING = "multilabel_ranking"
+    REGRESSION = "regression"
+    TEMPORAL_LINK_PREDICTION = "temporal_link_prediction"
+    STATIC_LINK_PREDICTION = "static_link_prediction"
+    FORECASTING = "forecasting"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    dtype: Dtype
+    stype: Stype
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": self.dtype.value, "stype": self.stype.value}
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Column:
+        return cls(obj["name"], Dtype(obj["dtype"]), Stype(obj["stype"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its columns in order, and which of them are key, time and end time.
+
+    Raises ``schema.unknown_column`` when a role names a column that the table lacks and
+    ``schema.duplicate_column`` when two columns share a name.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: str | None = None
+    time_column: str | None = None
+    end_time_column: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise SchemaError(
+                    f"Table {self.name!r} has two columns named {name!r}",
+                    code="schema.duplicate_column",
+                    hint="Rename one of them at the source.",
+                )
+        for role in (self.primary_key, self.time_column, self.end_time_column):
+            if role is not None:
+                self.column(role)
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name, or raise ``schema.unknown_column`` with a near name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise SchemaError(
+            f"Table {self.name!r} has no column {name!r}",
+            code="schema.unknown_column",
+            hint=nearest(name, [c.name for c in self.columns]),
+        )
+
+    def has_column(self, name: str) -> bool:
+        return any(c.name == name for c in self.columns)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "columns": [c.to_json() for c in self.columns],
+            "primary_key": self.primary_key,
+            "time_column": self.time_column,
+            "end_time_column": self.end_time_column,
+        }
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Table:
+        return cls(
+            name=obj["name"],
+            columns=tuple(Column.from_json(c) for c in obj["columns"]),
+            primary_key=obj.get("primary_key"),
+            time_column=obj.get("time_column"),
+            end_time_column=obj.get("end_time_column"),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Link:
+    """A foreign key: ``table.foreign_key`` points to the primary key of ``to``."""
+
+    table: str
+    foreign_key: str
+    to: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.foreign_key} -> {self.to}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"table": self.table, "foreign_key": self.foreign_key, "to": self.to}
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Link:
+        return cls(obj["table"], obj["foreign_key"], obj["to"])
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Tables and the links between them.
+
+    Raises ``schema.unknown_table``, ``schema.unknown_column`` or ``schema.link_without_key`` (the
+    table pointed to has no primary key) on construction.
+    """
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+
+    def __post_init__(self) -> None:
+        for link in self.links:
+            self.table(link.table).column(link.foreign_key)
+            if self.table(link.to).primary_key is None:
+                raise SchemaError(
+                    f"Link {link} points to a table that has no primary key",
+                    code="schema.link_without_key",
+                    hint=f"Set the primary key of {link.to!r} first.",
+                )
+
+    def table(self, name: str) -> Table:
+        """Return the table of that name, or raise ``schema.unknown_table`` with a near name."""
+        try:
+            return self.tables[name]
+        except KeyError:
+            raise SchemaError(
+                f"There is no table {name!r} in this graph",
+                code="schema.unknown_table",
+                hint=nearest(name, list(self.tables)),
+            ) from None
+
+    def links_from(self, table: str) -> Iterator[Link]:
+        """Yield the links whose foreign key stands in ``table``."""
+        return (link for link in self.links if link.table == table)
+
+    def links_to(self, table: str) -> Iterator[Link]:
+        """Yield the links that point to ``table``."""
+        return (link for link in self.links if link.to == table)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tables": [t.to_json() for t in self.tables.values()],
+            "links": [link.to_json() for link in self.links],
+        }
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> Graph:
+        tables = [Table.from_json(t) for t in obj["tables"]]
+        return cls(
+            tables={t.name: t for t in tables},
+            links=tuple(Link.from_json(link) for link in obj["links"]),
+        )
