@@ -7,6 +7,7 @@ are those of the public SDK, so that the wire needs no second vocabulary.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,20 +41,20 @@ class Dtype(StrEnum):
     unsupported = "unsupported"
 
     @property
-    def is_integer(self) -> bool:
+    def is_integer(self) -> builtins.bool:
         return self in _INTEGERS
 
     @property
-    def is_number(self) -> bool:
+    def is_number(self) -> builtins.bool:
         """Whether values add up: integers, floats and durations."""
         return self in _INTEGERS or self in _FLOATS or self is Dtype.timedelta
 
     @property
-    def is_time(self) -> bool:
+    def is_time(self) -> builtins.bool:
         return self in (Dtype.date, Dtype.time)
 
     @property
-    def is_list(self) -> bool:
+    def is_list(self) -> builtins.bool:
         return self in (Dtype.floatlist, Dtype.intlist, Dtype.stringlist)
 
 
