@@ -1,0 +1,399 @@
+"""The steps of the two roads, train and predict, as plain calls with JSON-ready ends.
+
+Each step takes one frozen specification of paths, ids and plans and returns one frozen result, so
+that a job can run it in a child process and store what it returned, and a library user can call it
+in a notebook. Nothing here knows of jobs or HTTP. Steps report to a ``Progress``; they write their
+outputs under a temporary name and rename them, so that a killed step leaves nothing half-made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relcast.core.clock import parse_time
+from relcast.core.errors import InvalidRequest, SourceError
+from relcast.core.progress import SILENT, Progress
+from relcast.core.schema import Graph, Table
+
+if TYPE_CHECKING:
+    from relcast.pql import CheckedQuery
+    from relcast.relations import Relations
+    from relcast.snapshots import Snapshot
+    from relcast.sources import Source
+
+__all__ = [
+    "IngestResult",
+    "IngestSpec",
+    "PredictResult",
+    "PredictSpec",
+    "PredictionTableResult",
+    "PredictionTableSpec",
+    "SourceSpec",
+    "TrainResult",
+    "TrainSpec",
+    "TrainingTableResult",
+    "TrainingTableSpec",
+    "ingest",
+    "open_source",
+    "predict",
+    "prediction_table",
+    "train",
+    "training_table",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Where one graph table comes from.
+
+    ``kind`` is ``directory``, ``file`` or ``upload``; ``root`` the directory (or file) on this
+    machine; ``table`` the name of the table there. ``roots`` bound what may be read; None trusts
+    ``root`` itself (a library user reads own files).
+    """
+
+    kind: str
+    root: str
+    table: str
+    roots: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> SourceSpec:
+        roots = obj.get("roots")
+        return cls(obj["kind"], obj["root"], obj["table"], None if roots is None else tuple(roots))
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSpec:
+    """Copy a graph's tables into the store: ``graph`` and ``sources`` as JSON."""
+
+    store: str
+    graph: Mapping[str, Any]
+    sources: Mapping[str, Mapping[str, Any]]
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """A snapshot: its id, its tables' snapshot ids, and what was read, kept and dropped."""
+
+    snapshot_id: str
+    tables: Mapping[str, str]
+    report: Mapping[str, Any]
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTableSpec:
+    """Make the training table of a query over a snapshot and write it to ``out`` (Parquet).
+
+    ``rows`` names a Parquet file of the caller's own rows that take the place of generated ones.
+    """
+
+    store: str
+    snapshot_id: str
+    query: str
+    out: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    rows: str | None = None
+    allow_unmatched: bool = False
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTableResult:
+    path: str
+    rows: int
+    report: Mapping[str, Any]
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSpec:
+    """Fit a model on a training table and write its bundle to the directory ``out``."""
+
+    store: str
+    snapshot_id: str
+    query: str
+    training_table: str
+    out: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A model bundle at ``path``, with its evaluation and lineage as JSON."""
+
+    path: str
+    evaluation: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionTableSpec:
+    """Make the prediction table of a query at ``anchor`` (ISO 8601; None: the latest) at ``out``."""
+
+    store: str
+    snapshot_id: str
+    query: str
+    out: str
+    anchor: str | None = None
+    rows: str | None = None
+    allow_unmatched: bool = False
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionTableResult:
+    path: str
+    rows: int
+    anchor: str | None
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSpec:
+    """Score a prediction table with the bundle at ``model``; write files into the folder ``out``.
+
+    ``threshold`` is for binary classification, ``num_classes`` for multiclass; ``reasons`` is how
+    many of the strongest reasons are written for each of the first ``reason_rows`` rows.
+    """
+
+    store: str
+    snapshot_id: str
+    query: str
+    prediction_table: str
+    model: str
+    out: str
+    threshold: float | None = None
+    num_classes: int | None = None
+    reasons: int = 5
+    reason_rows: int = 1000
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResult:
+    """Files of one batch prediction: names relative to ``path``, columns in order."""
+
+    path: str
+    files: tuple[str, ...]
+    columns: tuple[str, ...]
+    num_entities: int
+    reasons: str | None
+    summary: Mapping[str, Any]
+    elapsed_seconds: float
+
+
+def open_source(spec: SourceSpec) -> Source:
+    """Open the source of a specification; raises ``source.unknown_kind``."""
+    from relcast.sources import LocalDirectory, LocalFile, UploadArea
+
+    roots = None if spec.roots is None else tuple(Path(r) for r in spec.roots)
+    match spec.kind:
+        case "directory":
+            return LocalDirectory(Path(spec.root), roots=roots)
+        case "file":
+            return LocalFile(Path(spec.root))
+        case "upload":
+            return UploadArea(Path(spec.root))
+        case _:
+            raise SourceError(
+                f"There is no kind of source named {spec.kind!r}",
+                code="source.unknown_kind",
+                hint="Kinds are: directory, file, upload.",
+            )
+
+
+def ingest(spec: IngestSpec, progress: Progress = SILENT) -> IngestResult:
+    """Copy every table of a graph into the store and combine them to a snapshot.
+
+    An unchanged source gives the same version and copies nothing. Stage: ``Ingestion``, in tables.
+    """
+    from relcast.relations import build
+    from relcast.snapshots import SnapshotStore, TableSpec
+
+    began = time.perf_counter()
+    graph = Graph.from_json(spec.graph)
+    store = SnapshotStore(Path(spec.store))
+    with progress.stage("Ingestion", total=len(graph.tables) + 1, unit="tables") as stage:
+        tables = []
+        for number, table in enumerate(graph.tables.values()):
+            stage.update(number, detail=f"reading {table.name}")
+            where = SourceSpec.from_json(spec.sources[table.name])
+            tables.append(
+                store.ingest_table(
+                    open_source(where), where.table, TableSpec.of(table), threads=spec.threads
+                )
+            )
+        stage.update(len(tables), detail="linking")
+        snapshot = store.combine(tables, graph.links)
+        build(snapshot)
+        stage.update(len(tables) + 1, detail=f"{sum(t.rows for t in tables):,} rows")
+    return IngestResult(
+        snapshot_id=snapshot.id,
+        tables={t.name: t.id for t in tables},
+        report={
+            "tables": {t.name: t.report.to_json() for t in tables},
+            "links": [link.to_json() for link in snapshot.links],
+        },
+        elapsed_seconds=time.perf_counter() - began,
+    )
+
+
+def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> TrainingTableResult:
+    """Make a training table from a query, or from the caller's own rows. Stage: ``Training table``."""
+    import pyarrow.parquet as pq
+
+    from relcast.tasks import TablePlan, make_training_table, training_table_from_rows
+
+    began = time.perf_counter()
+    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    plan = TablePlan.from_json(spec.plan)
+    with progress.stage("Training table", unit="rows") as stage:
+        if spec.rows is None:
+            table = make_training_table(snapshot, relations, query, plan, threads=spec.threads)
+        else:
+            table = training_table_from_rows(
+                snapshot,
+                relations,
+                query,
+                pq.read_table(spec.rows),
+                plan,
+                allow_unmatched=spec.allow_unmatched,
+            )
+        rows = len(table.examples.entity)
+        stage.update(rows, rows, detail=f"{rows:,} rows")
+        table.save(Path(spec.out))
+    return TrainingTableResult(
+        path=spec.out,
+        rows=rows,
+        report=table.report.to_json(),
+        elapsed_seconds=time.perf_counter() - began,
+    )
+
+
+def train(spec: TrainSpec, progress: Progress = SILENT) -> TrainResult:
+    """Fit, evaluate and write a model bundle. Stages: ``Training``, ``Evaluation``, ``Writing``."""
+    from relcast.learners import ModelPlan, fit
+    from relcast.tasks import TrainingTable
+
+    began = time.perf_counter()
+    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    table = TrainingTable.load(Path(spec.training_table), snapshot, relations, query)
+    plan = ModelPlan.from_json({**spec.plan, "threads": spec.threads})
+    model = fit(relations, query, table, plan, progress)
+    with progress.stage("Writing") as stage:
+        model.save(Path(spec.out))
+        stage.update(1, 1, unit="bundle", detail="model, holdout and evaluation")
+    return TrainResult(
+        path=spec.out,
+        evaluation=model.evaluation.to_json(),
+        summary=model.summary(),
+        elapsed_seconds=time.perf_counter() - began,
+    )
+
+
+def prediction_table(
+    spec: PredictionTableSpec, progress: Progress = SILENT
+) -> PredictionTableResult:
+    """Make the table of entities to score at one anchor. Stage: ``Predicting``, in rows."""
+    import pyarrow.parquet as pq
+
+    from relcast.tasks import make_prediction_table, prediction_table_from_rows
+
+    began = time.perf_counter()
+    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    with progress.stage("Predicting", unit="rows") as stage:
+        if spec.rows is None:
+            table = make_prediction_table(
+                snapshot, relations, query, _anchor(spec.anchor), threads=spec.threads
+            )
+        else:
+            table = prediction_table_from_rows(
+                snapshot,
+                relations,
+                query,
+                pq.read_table(spec.rows),
+                allow_unmatched=spec.allow_unmatched,
+            )
+        rows = len(table.entity)
+        stage.update(rows, rows, detail=f"{rows:,} entities to score")
+        table.save(Path(spec.out))
+    return PredictionTableResult(
+        path=spec.out,
+        rows=rows,
+        anchor=table.anchor_text,
+        elapsed_seconds=time.perf_counter() - began,
+    )
+
+
+def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
+    """Score a prediction table and write the rows. Stages: ``Predicting``, ``Writing``."""
+    import pyarrow.parquet as pq
+
+    from relcast.learners import FittedModel
+    from relcast.outputs import write_reasons, write_table
+    from relcast.tasks import PredictionTable
+
+    began = time.perf_counter()
+    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    table = PredictionTable.load(Path(spec.prediction_table), snapshot, relations, query)
+    model = FittedModel.load(Path(spec.model))
+    scores = model.predict(
+        relations, table.entity, table.anchor, threads=spec.threads, progress=progress
+    )
+    rows = model.to_output(
+        scores, table, threshold=spec.threshold, num_classes=spec.num_classes
+    )
+    out = Path(spec.out)
+    with progress.stage("Writing", unit="files") as stage:
+        write_table(rows, out / "predictions.parquet")
+        reasons = None
+        if spec.reasons > 0:
+            first = slice(0, spec.reason_rows)
+            explained = model.explain(
+                relations,
+                table.entity[first],
+                None if table.anchor is None else table.anchor[first],
+                top=spec.reasons,
+                threads=spec.threads,
+            )
+            write_reasons(explained, table.keys()[first], out / "reasons.json")
+            reasons = "reasons.json"
+        stage.update(1, 1, detail=f"{rows.num_rows:,} rows")
+    return PredictResult(
+        path=spec.out,
+        files=("predictions.parquet",),
+        columns=tuple(rows.column_names),
+        num_entities=len(table.entity),
+        reasons=reasons,
+        summary=model.score_summary(scores),
+        elapsed_seconds=time.perf_counter() - began,
+    )
+
+
+def _open(store: str, snapshot_id: str, text: str) -> tuple[Snapshot, Relations, CheckedQuery]:
+    from relcast.pql import check
+    from relcast.relations import build
+    from relcast.snapshots import SnapshotStore
+
+    snapshot = SnapshotStore(Path(store)).open(snapshot_id)
+    return snapshot, build(snapshot), check(text, snapshot.graph)
+
+
+def _anchor(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"The anchor time {text!r} is not a time",
+            code="request.bad_time",
+            hint="Write it as 2024-02-27 or 2024-02-27T10:00:00Z.",
+        ) from None
