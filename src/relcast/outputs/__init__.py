@@ -1,0 +1,5 @@
+"""Where predictions go: files that appear once and whole. Other sinks join this room later."""
+
+from relcast.outputs.files import PARTITION, atomic_path, read_reasons, write_reasons, write_table
+
+__all__ = ["PARTITION", "atomic_path", "read_reasons", "write_reasons", "write_table"]

@@ -349,9 +349,7 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     scores = model.predict(
         relations, table.entity, table.anchor, threads=spec.threads, progress=progress
     )
-    rows = model.to_output(
-        scores, table, threshold=spec.threshold, num_classes=spec.num_classes
-    )
+    rows = model.to_output(scores, table, threshold=spec.threshold, num_classes=spec.num_classes)
     out = Path(spec.out)
     with progress.stage("Writing", unit="files") as stage:
         write_table(rows, out / "predictions.parquet")

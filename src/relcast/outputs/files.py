@@ -1,0 +1,104 @@
+"""Files: a table as Parquet or CSV, written to a temporary name, flushed to disk and renamed.
+
+A reader sees the old file or the new one, never a part of either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relcast.core.errors import InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PARTITION", "atomic_path", "read_reasons", "write_reasons", "write_table"]
+
+PARTITION = "{{PARTITION}}"
+"""In a file name: write several parts, each with its number in this place."""
+
+_ROWS_PER_PART = 1_000_000
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success flush it to disk and rename it over.
+
+    On an error the temporary file is removed and ``path`` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_table(table: pa.Table, path: Path) -> tuple[Path, ...]:
+    """Write a table as ``.parquet`` or ``.csv``, by the name's suffix, and return the files.
+
+    ``{{PARTITION}}`` in the name writes parts of a million rows. Raises ``output.unknown_format``.
+    """
+    if PARTITION in path.name:
+        parts = range(max(1, -(-table.num_rows // _ROWS_PER_PART)))
+        return tuple(
+            file
+            for part in parts
+            for file in write_table(
+                table.slice(part * _ROWS_PER_PART, _ROWS_PER_PART),
+                path.with_name(path.name.replace(PARTITION, f"{part:05d}")),
+            )
+        )
+    if path.suffix not in (".parquet", ".csv"):
+        raise InvalidRequest(
+            f"Cannot write {path.name!r}: its name ends neither in .parquet nor in .csv",
+            code="output.unknown_format",
+            hint="Name the file predictions.parquet or predictions.csv.",
+        )
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(table, temporary, compression="zstd")
+        else:
+            import pyarrow.csv as csv
+
+            csv.write_csv(table, temporary)
+    return (path,)
+
+
+def write_reasons(
+    reasons: Sequence[Sequence[Mapping[str, Any]]], keys: Sequence[Any], path: Path
+) -> None:
+    """Write, for each scored entity, its strongest reasons as JSON: ``[{entity, reasons}]``."""
+    rows = [
+        {"entity": key, "reasons": [dict(r) for r in entry]}
+        for key, entry in zip(keys, reasons, strict=True)
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(rows, default=str, ensure_ascii=False))
+
+
+def read_reasons(path: Path) -> list[dict[str, Any]]:
+    """Read what ``write_reasons`` wrote; raises ``not_found`` when there is none."""
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise NotFound(
+            f"There are no reasons at {path.name}",
+            hint="Run the batch prediction again with reasons switched on.",
+        ) from None
+    return rows
