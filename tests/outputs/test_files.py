@@ -1,9 +1,9 @@
 """Files appear once and whole."""
 
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from relcast.core.errors import InvalidRequest, NotFound
 from relcast.outputs import PARTITION, atomic_path, read_reasons, write_reasons, write_table

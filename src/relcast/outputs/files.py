@@ -74,7 +74,7 @@ def write_table(table: pa.Table, path: Path) -> tuple[Path, ...]:
 
             pq.write_table(table, temporary, compression="zstd")
         else:
-            import pyarrow.csv as csv
+            from pyarrow import csv
 
             csv.write_csv(table, temporary)
     return (path,)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from relcast.core.clock import parse_time
 from relcast.core.errors import InvalidRequest, SourceError
 from relcast.core.progress import SILENT, Progress
-from relcast.core.schema import Graph, Table
+from relcast.core.schema import Graph
 
 if TYPE_CHECKING:
     from relcast.pql import CheckedQuery
@@ -137,7 +137,7 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True)
 class PredictionTableSpec:
-    """Make the prediction table of a query at ``anchor`` (ISO 8601; None: the latest) at ``out``."""
+    """Make the prediction table of a query at ``anchor`` (ISO 8601; None is the latest)."""
 
     store: str
     snapshot_id: str
@@ -248,7 +248,7 @@ def ingest(spec: IngestSpec, progress: Progress = SILENT) -> IngestResult:
 
 
 def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> TrainingTableResult:
-    """Make a training table from a query, or from the caller's own rows. Stage: ``Training table``."""
+    """Make a training table from a query or the caller's rows. Stage: ``Training table``."""
     import pyarrow.parquet as pq
 
     from relcast.tasks import TablePlan, make_training_table, training_table_from_rows
@@ -336,8 +336,6 @@ def prediction_table(
 
 def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     """Score a prediction table and write the rows. Stages: ``Predicting``, ``Writing``."""
-    import pyarrow.parquet as pq
-
     from relcast.learners import FittedModel
     from relcast.outputs import write_reasons, write_table
     from relcast.tasks import PredictionTable
