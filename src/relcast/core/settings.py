@@ -46,7 +46,7 @@ class Settings:
     def load(
         cls, home: Path | str | None = None, environ: Mapping[str, str] | None = None
     ) -> Settings:
-        """Read ``RELCAST_*`` variables; ``home`` overrides ``RELCAST_HOME``.
+        """Read the environment; ``home`` overrides ``RELCAST_HOME``.
 
         Raises ``settings.invalid`` with the variable's name when a value does not parse.
         """

@@ -1,0 +1,64 @@
+# relcast: every command that a newcomer needs. Works from a path with spaces in it.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= serve
+# Two spinning OpenMP threads are slower than one on a busy machine.
+export OMP_WAIT_POLICY := passive
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "relcast needs Python 3.11 or newer; this is %d.%d. Run: make PYTHON=python3.12 setup" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.setup: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.'
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	@touch $@ $(VENV)/.setup
+
+$(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.demo $(VENV)/.setup
+
+setup: $(VENV)/.setup ## Make .venv with relcast in it
+	@echo "Ready: $(BIN)/relcast --help"
+
+demo: $(VENV)/.demo ## Real flights, a query, a model and predictions over the REST API (DEMO=once: stop at the end)
+	@$(BIN)/python demo/flights.py --mode '$(DEMO)'
+
+test: $(VENV)/.test ## Run the tests (some minutes)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long'
+
+test-long: $(VENV)/.test ## Run the long campaigns as well (hours)
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: $(VENV)/.test ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: bench-relf1 bench-scale ## Run the benchmarks
+
+bench-relf1: $(VENV)/.test ## Accuracy on rel-f1 beside published figures
+	$(BIN)/python bench/relf1.py
+
+bench-scale: $(VENV)/.test ## 10^5 to 10^6 orders: stages, time, memory, growth
+	$(BIN)/python bench/scale.py
+
+clean: ## Remove the environment and caches
+	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
