@@ -26,7 +26,7 @@ def test_graph_round_trips_through_json():
     ("make", "code", "hint"),
     [
         (lambda: table("t", "a", "a"), "schema.duplicate_column", "Rename"),
-        (lambda: table("t", "user_id", primary_key="user_id"), "schema.unknown_column", "user_id"),
+        (lambda: table("t", "user_id", primary_key="userid"), "schema.unknown_column", "user_id"),
         (
             lambda: Graph({"users": USERS}, (Link("order", "x", "users"),)),
             "schema.unknown_table",
