@@ -31,7 +31,7 @@ def serve(
     The first start prints the API key and the password of the UI, once.
     """
     from relcast.jobs import Platform
-    from relcast.server import create_app, run_server
+    from relcast.server import serve as run
     from relcast.ui import mount
 
     platform = Platform.open(Settings.load(home))
@@ -41,11 +41,15 @@ def serve(
         typer.echo(f"API key (shown once):     {key}")
     if password:
         typer.echo(f"UI password (shown once): {password}")
-    app = create_app(platform)
-    mount(app, platform)
     platform.start(worker=True)
     try:
-        run_server(app, host=host, port=port)
+        run(
+            platform,
+            host=host,
+            port=port,
+            extend=lambda app: mount(app, platform),
+            ready=lambda url: typer.echo(f"relcast serves {platform.settings.home} at {url}"),
+        )
     finally:
         platform.stop()
 
