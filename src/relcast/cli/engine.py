@@ -1,0 +1,220 @@
+"""Commands of the engine: ingest, train, predict, query check. They need no server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from relcast.cli.platform import AsJson, Home
+from relcast.core.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from relcast.pipeline import Data
+
+__all__ = ["check_query", "ingest", "predict", "train"]
+
+Source = Annotated[Path, typer.Argument(help="A folder of CSV or Parquet files, or one such file.")]
+Query = Annotated[str, typer.Argument(help="The predictive query, in quotes.")]
+Key = Annotated[
+    list[str], typer.Option("--key", help="table.column is a primary key; table= for none.")
+]
+Time = Annotated[
+    list[str],
+    typer.Option("--time", help="table.column says when a row happened; table= for none."),
+]
+LinkOption = Annotated[
+    list[str],
+    typer.Option("--link", help="table.column=referenced_table; any given replaces inference."),
+]
+RunMode = Annotated[str, typer.Option(help="debug, fast, normal or best.")]
+
+
+def ingest(
+    source: Source,
+    key: Key = [],  # noqa: B006 (typer copies it)
+    time: Time = [],  # noqa: B006
+    link: LinkOption = [],  # noqa: B006
+    home: Home = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Copy tables, and show what was inferred, kept and dropped."""
+    data = _open(source, home, key, time, link, quiet=as_json)
+    if as_json:
+        snapshot = data.snapshot
+        typer.echo(
+            json.dumps(
+                {
+                    "snapshot": snapshot.id,
+                    "graph": data.graph.to_json(),
+                    "tables": {t.name: t.report.to_json() for t in snapshot.tables.values()},
+                    "links": [health.to_json() for health in snapshot.links],
+                },
+                default=str,
+            )
+        )
+        return
+    console = Console()
+    _print(console, "Tables", data.tables)
+    if len(data.links):
+        _print(console, "Links", data.links)
+    console.print(f"snapshot {data.snapshot.id}")
+
+
+def check_query(
+    source: Source,
+    query: Query,
+    key: Key = [],  # noqa: B006
+    time: Time = [],  # noqa: B006
+    link: LinkOption = [],  # noqa: B006
+    home: Home = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check a query: its task, itself in plain English, and the training rows it would give."""
+    data = _open(source, home, key, time, link, quiet=as_json)
+    asked = data.query(query)
+    table = asked.training_table()
+    report = table.report.to_json()
+    if as_json:
+        warnings = [w.to_json() for w in asked.checked.warnings]
+        typer.echo(
+            json.dumps(
+                {
+                    "task_type": asked.task_type.value,
+                    "description": asked.describe(),
+                    "warnings": warnings,
+                    "training_table": report,
+                },
+                default=str,
+            )
+        )
+        return
+    console = Console(highlight=False)
+    console.print(f"[bold]{asked.task_type.value}[/bold]")
+    console.print(asked.describe(), markup=False)
+    for warning in asked.checked.warnings:
+        console.print(f"warning: {warning.message} {warning.hint}", markup=False, style="yellow")
+    console.print_json(json.dumps(report, default=str))
+
+
+def train(
+    source: Source,
+    query: Query,
+    out: Annotated[Path, typer.Option(help="Folder of the model bundle.")] = Path("model"),
+    run_mode: RunMode = "fast",
+    key: Key = [],  # noqa: B006
+    time: Time = [],  # noqa: B006
+    link: LinkOption = [],  # noqa: B006
+    home: Home = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Train a query on the tables of a folder and write the model bundle."""
+    data = _open(source, home, key, time, link, quiet=as_json)
+    model = data.query(query).fit(run_mode, progress=not as_json)
+    model.save(out)
+    evaluation = model.evaluation
+    if as_json:
+        typer.echo(json.dumps({"model": str(out), "evaluation": evaluation.to_json()}, default=str))
+        return
+    console = Console(highlight=False)
+    _print(console, f"{evaluation.tune_metric} by split", _headline(model.metrics, evaluation))
+    console.print(evaluation.verdict, markup=False)
+    for warning in evaluation.warnings:
+        console.print(f"warning: {warning}", markup=False, style="yellow")
+    console.print(f"model {out}", markup=False)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a model bundle.")],
+    source: Source,
+    out: Annotated[Path, typer.Option(help="A .parquet or .csv file.")] = Path(
+        "predictions.parquet"
+    ),
+    anchor: Annotated[str | None, typer.Option(help="Anchor time; default: the latest.")] = None,
+    key: Key = [],  # noqa: B006
+    time: Time = [],  # noqa: B006
+    link: LinkOption = [],  # noqa: B006
+    home: Home = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Score every eligible entity of a folder's tables with a model bundle."""
+    from relcast.pipeline import load
+
+    data = _open(source, home, key, time, link, quiet=as_json)
+    scored = load(model, data).predict(anchor, progress=not as_json)
+    written = scored.save(out)
+    if as_json:
+        typer.echo(json.dumps({"rows": len(scored), "files": [str(w) for w in written]}))
+        return
+    console = Console(highlight=False)
+    _print(console, "First predictions", scored.to_pandas().head(5))
+    console.print(f"{len(scored):,} entities scored into {out}", markup=False)
+
+
+def _open(
+    source: Path,
+    home: Path | None,
+    keys: list[str],
+    times: list[str],
+    links: list[str],
+    *,
+    quiet: bool,
+) -> Data:
+    from relcast.pipeline import connect
+
+    return connect(source, home=home).graph(
+        primary_keys=_roles(keys, "--key"),
+        time_columns=_roles(times, "--time"),
+        links=[_link(text) for text in links] or None,
+        progress=False if quiet else "auto",
+    )
+
+
+def _roles(options: list[str], name: str) -> dict[str, str | None]:
+    """Read ``table.column`` and ``table=`` options into a role by table."""
+    roles: dict[str, str | None] = {}
+    for text in options:
+        table, dot, column = text.partition(".")
+        if dot and column:
+            roles[table] = column
+        elif text.endswith("="):
+            roles[text[:-1]] = None
+        else:
+            raise InvalidRequest(
+                f"{name} {text!r} names no column",
+                hint=f"Write {name} table.column, or {name} table= for none.",
+            )
+    return roles
+
+
+def _link(text: str) -> tuple[str, str, str]:
+    left, _, to = text.partition("=")
+    table, _, column = left.partition(".")
+    if not (table and column and to):
+        raise InvalidRequest(
+            f"--link {text!r} is not a link",
+            hint="Write --link orders.customer_id=customers.",
+        )
+    return table, column, to
+
+
+def _headline(metrics: Any, evaluation: Any) -> Any:
+    frame = metrics.xs(evaluation.tune_metric, axis=1, level="metric").reset_index()
+    return frame.rename(columns={"index": "learner"})
+
+
+def _print(console: Console, title: str, frame: Any) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in frame.columns:
+        table.add_column(str(column))
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    console.print(table)
