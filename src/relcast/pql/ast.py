@@ -200,6 +200,8 @@ class Query:
     keys: tuple[Constant, ...] | None = None
     where: Condition | None = None
     assuming: Condition | None = None
+    position: Position | None = field(default=None, compare=False)
+    keys_position: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,295 @@
+"""From syntax tree to checked query: ``check``. Every fault is found, not only the first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from relcast.core.errors import Fault, InternalError, Position, PqlError
+from relcast.core.schema import Graph, Stype, Table
+from relcast.pql.ast import (
+    Aggregation,
+    AggregationKind,
+    And,
+    CheckedQuery,
+    ColumnRef,
+    Comparison,
+    Condition,
+    Expression,
+    IsNull,
+    Not,
+    Or,
+    ProblemKind,
+    Query,
+    aggregations,
+)
+from relcast.pql.depth import guard
+from relcast.pql.literals import name_text
+from relcast.pql.parser import parse_leniently
+from relcast.pql.printer import to_text
+from relcast.pql.scope import Scope
+from relcast.pql.target import check_target
+from relcast.pql.tree import leaves
+from relcast.pql.values import Kind, Operand, aggregated, column_kind, fit, fit_key, label
+from relcast.pql.warn import warnings
+from relcast.pql.windows import Clause, check_window
+
+__all__ = ["check"]
+
+
+def check(
+    query: str | Query,
+    graph: Graph,
+    *,
+    category_counts: Mapping[tuple[str, str], int] | None = None,
+) -> CheckedQuery:
+    """Check a query against a graph: names, links, types, windows, task type.
+
+    Args:
+        query: A text, or a tree of ``parse``.
+        graph: The tables, columns and links that the query is about.
+        category_counts: Numbers of distinct values by (table, column); a categorical column with
+            exactly two is a binary target. Columns that are absent count as having more.
+
+    Returns:
+        The resolved tree with its task type; warnings that do not stop anybody.
+
+    Raises ``PqlError`` with all faults in the order of the text; its code is the first one's.
+    """
+    early: list[Fault] = []
+    if isinstance(query, str):
+        text = query
+        query, early = parse_leniently(query)
+    else:
+        guard(query)
+        text = to_text(query)
+    checker = _Checker(query, graph)
+    resolved = checker.resolve()
+    task = check_target(resolved, checker.scope, category_counts or {})
+    faults = _in_order(early, checker.scope.faults)
+    if faults:
+        raise PqlError.of(faults)
+    if task is None:
+        raise InternalError(f"The query {text!r} has no task type and no fault")
+    return CheckedQuery(
+        text=text,
+        query=resolved,
+        task_type=task,
+        temporal=checker.temporal,
+        warnings=tuple(warnings(resolved, graph, temporal=checker.temporal)),
+    )
+
+
+def _in_order(early: list[Fault], late: list[Fault]) -> list[Fault]:
+    """Return all faults by place, each once, and none that another at its place caused."""
+    broken = {f.position for f in early}
+    faults = early + [f for f in late if f.position not in broken]
+    unique = list(dict.fromkeys(faults))
+    return sorted(unique, key=lambda f: _key(f.position))
+
+
+def _key(position: Position | None) -> tuple[int, int]:
+    return (0, 0) if position is None else (position.line, position.column)
+
+
+class _Checker:
+    """Resolve one query, clause by clause."""
+
+    def __init__(self, query: Query, graph: Graph) -> None:
+        self.query = query
+        self.graph = graph
+        self.scope = Scope(graph)
+        self.entity = graph.tables.get(query.entity.table)
+        self.temporal = self._is_temporal()
+
+    def _is_temporal(self) -> bool:
+        """Whether examples have an anchor: some aggregation, unless links without a window."""
+        target, problem = self.query.target, self.query.problem
+        if isinstance(target, Aggregation):
+            ranks = problem is not None and problem.kind is ProblemKind.RANK
+            is_list = target.kind is AggregationKind.LIST_DISTINCT
+            return not (is_list and ranks and target.window is None and self._is_key(target.column))
+        return any(True for _ in aggregations(target))
+
+    def _is_key(self, column: ColumnRef) -> bool:
+        return any(x.foreign_key == column.column for x in self.graph.links_from(column.table))
+
+    def resolve(self) -> Query:
+        entity = self._entity()
+        target = self._expression(self.query.target, Clause.target)
+        where = self.query.where
+        assuming = self.query.assuming
+        return replace(
+            self.query,
+            entity=entity,
+            target=target,
+            where=None if where is None else self._condition(where, Clause.where),
+            assuming=None if assuming is None else self._assuming(assuming),
+        )
+
+    def _entity(self) -> ColumnRef:
+        ref = self.query.entity
+        typed = self.scope.typed(ref)
+        table = self.entity
+        if table is None or ref.column is None:
+            return typed
+        key = table.primary_key
+        if ref.column != key and table.has_column(ref.column):
+            self.scope.add(
+                "pql.entity_not_primary_key",
+                f"{label(ref)} is not the primary key of {name_text(table.name)}",
+                f"Set a primary key for {name_text(table.name)} first."
+                if key is None
+                else f"Write {name_text(table.name)}.{name_text(key)}.",
+                ref.position,
+            )
+        if self.query.keys is not None and typed.dtype is not None and typed.stype is not None:
+            kind = column_kind(typed.dtype, typed.stype)
+            for value in self.query.keys:
+                faults = fit_key(value, kind, label(ref), self.query.keys_position)
+                self.scope.faults += faults
+                if faults:
+                    break
+        return typed
+
+    def _assuming(self, condition: Condition) -> Condition:
+        if not self.temporal:
+            self.scope.add(
+                "pql.assuming_static",
+                "ASSUMING speaks about the future, and this query has no time",
+                "Remove it, or predict an aggregation over a window.",
+                condition.position,
+            )
+        for leaf in leaves(condition):
+            if self.temporal and isinstance(leaf, ColumnRef):
+                self.scope.add(
+                    "pql.assuming_static",
+                    f"ASSUMING speaks about the future, and {label(leaf)} is a plain column",
+                    "Write an aggregation over a future window, or move this to WHERE.",
+                    leaf.position,
+                )
+        return self._condition(condition, Clause.assuming)
+
+    # -- expressions ------------------------------------------------------------------------
+
+    def _expression(self, node: Expression, clause: Clause) -> Expression:
+        match node:
+            case ColumnRef():
+                return self.scope.reachable(node, self.entity)
+            case Aggregation():
+                return self._aggregation(node, clause)
+            case _:
+                return self._condition(node, clause)
+
+    def _condition(self, node: Condition, clause: Clause) -> Condition:
+        match node:
+            case Comparison():
+                operand = self._operand(node.operand, clause)
+                return self._comparison(replace(node, operand=operand))
+            case IsNull():
+                return replace(node, operand=self._operand(node.operand, clause))
+            case Not():
+                return replace(node, condition=self._condition(node.condition, clause))
+            case And() | Or():
+                return replace(
+                    node,
+                    left=self._condition(node.left, clause),
+                    right=self._condition(node.right, clause),
+                )
+
+    def _operand(self, node: Aggregation | ColumnRef, clause: Clause) -> Aggregation | ColumnRef:
+        if isinstance(node, Aggregation):
+            return self._aggregation(node, clause)
+        return self.scope.reachable(node, self.entity)
+
+    def _comparison(self, node: Comparison) -> Comparison:
+        operand = operand_of(node.operand)
+        if operand is None:
+            return node
+        fitted, faults = fit(node, operand)
+        self.scope.faults += faults
+        return fitted
+
+    def _aggregation(self, node: Aggregation, clause: Clause) -> Aggregation:
+        scope = self.scope
+        column = scope.typed(node.column, star=node.kind is AggregationKind.COUNT)
+        table = self.graph.tables.get(column.table)
+        link = scope.link(node, self.entity)
+        self._aggregable(node, column)
+        check_window(node, clause, table, scope, temporal=self.temporal)
+        where = node.where
+        if where is not None:
+            where = self._inner(where, table)
+        return replace(node, column=column, link=link, where=where)
+
+    def _inner(self, node: Condition, table: Table | None) -> Condition:
+        """Resolve a filter inside an aggregation: ``table``'s columns, or one foreign key away."""
+        match node:
+            case Comparison(operand=ColumnRef() as ref):
+                return self._comparison(replace(node, operand=self.scope.reachable(ref, table)))
+            case IsNull(operand=ColumnRef() as ref):
+                return replace(node, operand=self.scope.reachable(ref, table))
+            case Not():
+                return replace(node, condition=self._inner(node.condition, table))
+            case And() | Or():
+                return replace(
+                    node, left=self._inner(node.left, table), right=self._inner(node.right, table)
+                )
+            case _:
+                self.scope.add(
+                    "pql.syntax",
+                    "An aggregation stands in the filter inside another one",
+                    "A filter inside an aggregation compares columns.",
+                    node.position,
+                )
+                return node
+
+    def _aggregable(self, node: Aggregation, column: ColumnRef) -> None:
+        """Note an aggregation that makes no sense over its column."""
+        if column.dtype is None or column.stype is None:
+            return
+        kind, name = column_kind(column.dtype, column.stype), label(column)
+        arithmetic = {AggregationKind.SUM, AggregationKind.AVG}
+        ordered = {AggregationKind.MIN, AggregationKind.MAX}
+        numbers = {Kind.integer, Kind.number, Kind.duration}
+        fits = numbers | {Kind.boolean} if node.kind in arithmetic else numbers | {Kind.time}
+        if node.kind in arithmetic | ordered:
+            if kind not in fits:
+                self.scope.add(
+                    "pql.type_mismatch",
+                    f"{node.kind.value} needs numbers, and {name} is {kind.value}",
+                    f"Use COUNT, COUNT_DISTINCT, FIRST or LAST on {name}, or change its type.",
+                    column.position,
+                )
+            elif kind in numbers and self._identifies(column):
+                self.scope.add(
+                    "pql.stype_mismatch",
+                    f"{node.kind.value} needs quantities, and {name} names things",
+                    f"Use COUNT({name}, …) or COUNT_DISTINCT({name}, …), or change its semantic "
+                    "type.",
+                    column.position,
+                )
+        elif node.kind is not AggregationKind.COUNT and kind in {Kind.list, Kind.other}:
+            self.scope.add(
+                "pql.type_mismatch",
+                f"{node.kind.value} needs single values, and {name} is {kind.value}",
+                f"Use COUNT({name}, …), or another column.",
+                column.position,
+            )
+
+    def _identifies(self, column: ColumnRef) -> bool:
+        table = self.graph.tables[column.table]
+        return (
+            column.stype is Stype.ID or table.primary_key == column.column or self._is_key(column)
+        )
+
+
+def operand_of(node: Aggregation | ColumnRef) -> Operand | None:
+    """Return the kind of an operand's values, or None when its column is not known."""
+    column = node.column if isinstance(node, Aggregation) else node
+    if isinstance(node, Aggregation) and node.kind is AggregationKind.COUNT:
+        return aggregated(node, Kind.integer)
+    if column.dtype is None or column.stype is None:
+        return None
+    kind = column_kind(column.dtype, column.stype)
+    return aggregated(node, kind) if isinstance(node, Aggregation) else Operand(kind, label(column))

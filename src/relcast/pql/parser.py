@@ -1,0 +1,108 @@
+"""From text to syntax tree: ``parse``. Knows the grammar, not the schema.
+
+LALR, so the time is linear in the text; nothing recurses over the text's nesting.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedToken
+
+from relcast.core.errors import Fault, PqlError
+from relcast.pql.ast import Query
+from relcast.pql.build import Builder
+from relcast.pql.catalogue import fault
+from relcast.pql.syntax import explain, place
+
+__all__ = ["MAX_LENGTH", "grammar", "parse", "parse_leniently"]
+
+MAX_LENGTH = 200_000
+"""Characters of one query; enough for a list of some ten thousand keys."""
+
+_UNFIT = re.compile("[\ud800-\udfff\0]")
+
+
+@cache
+def grammar() -> Lark:
+    """Return the compiled grammar; built once per process, safe to share between threads."""
+    text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    return Lark(
+        text,
+        start=["query", "stranger"],
+        parser="lalr",
+        lexer="basic",
+        keep_all_tokens=True,
+        maybe_placeholders=True,
+    )
+
+
+def parse(text: str) -> Query:
+    """Parse one query.
+
+    Raises ``PqlError`` for every text that is not PQL: usually ``pql.syntax``, with the place, what
+    was found and what was expected; a few literals have codes of their own (see docs/pql.md).
+    """
+    query, faults = parse_leniently(text)
+    if faults:
+        raise PqlError.of(faults)
+    return query
+
+
+def parse_leniently(text: str) -> tuple[Query, list[Fault]]:
+    """Parse one query and return what is wrong with its literals beside the tree.
+
+    Raises ``PqlError`` when there is no tree at all.
+    """
+    unfit = _UNFIT.search(text)
+    if unfit is not None:
+        raise PqlError.of(
+            [
+                fault(
+                    "pql.syntax",
+                    f"The character {unfit.group()!a} cannot stand in a query",
+                    "Remove it; it is half a character or a NUL.",
+                    place(text, unfit.start()),
+                )
+            ]
+        )
+    if len(text) > MAX_LENGTH:
+        raise PqlError.of(
+            [
+                fault(
+                    "pql.syntax",
+                    f"The query has {len(text):,} characters; at most {MAX_LENGTH:,} are read",
+                    "Put long lists of keys into a table of your own and predict for its rows.",
+                    place(text, MAX_LENGTH),
+                )
+            ]
+        )
+    try:
+        tree = grammar().parse(text, start="query")
+    except UnexpectedToken as error:
+        accepted: set[str] = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]
+        found = error.token
+        token = found if isinstance(found, Token) else Token("$END", "")
+        raise PqlError.of([explain(text, token, accepted, _before(text, token))]) from None
+    builder = Builder()
+    query: Query = builder.transform(tree).value
+    order = sorted(builder.faults, key=_place_of)
+    return query, order
+
+
+def _before(text: str, token: Token) -> Token | None:
+    """Return the token before ``token``; the last one when ``token`` is the end."""
+    previous = None
+    for other in grammar().lex(text):
+        if token.type != "$END" and (other.start_pos or 0) >= (token.start_pos or 0):
+            break
+        previous = other
+    return previous
+
+
+def _place_of(item: Fault) -> tuple[int, int]:
+    where = item.position
+    return (where.line, where.column) if where else (0, 0)

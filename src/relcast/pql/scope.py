@@ -1,0 +1,176 @@
+"""Where names lead: tables, columns, and the one foreign key between two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from relcast.core.errors import Fault, Position, nearest
+from relcast.core.schema import Graph, Link, Table
+from relcast.pql.ast import Aggregation, ColumnRef
+from relcast.pql.catalogue import fault
+from relcast.pql.literals import name_text
+from relcast.pql.values import label
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """Resolve names against a graph and collect what is wrong with them.
+
+    Attributes:
+        graph: What the names refer to.
+        faults: What was wrong so far.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.faults: list[Fault] = []
+
+    def add(self, code: str, message: str, hint: str, position: Position | None) -> None:
+        """Note a fault of the catalogue."""
+        self.faults.append(fault(code, message, hint, position))
+
+    def table(self, ref: ColumnRef) -> Table | None:
+        """Return the table of a reference, or note ``pql.unknown_table``."""
+        table = self.graph.tables.get(ref.table)
+        if table is None:
+            self.add(
+                "pql.unknown_table",
+                f"The graph has no table {name_text(ref.table)}",
+                nearest(ref.table, list(self.graph.tables)),
+                ref.position,
+            )
+        return table
+
+    def typed(self, ref: ColumnRef, *, star: bool = False) -> ColumnRef:
+        """Return the reference with its types, or note what is unknown.
+
+        ``star`` allows ``table.*``. A reference that stays without types has a fault.
+        """
+        table = self.table(ref)
+        if ref.column is None:
+            if not star:
+                self.add(
+                    "pql.wildcard_outside_count",
+                    f"{label(ref)} stands for whole rows, which only COUNT can take",
+                    f"Name a column of {name_text(ref.table)}, or write COUNT({label(ref)}, …).",
+                    ref.position,
+                )
+            return ref
+        if table is None:
+            return ref
+        if not table.has_column(ref.column):
+            elsewhere = sorted(
+                t.name for t in self.graph.tables.values() if t.has_column(ref.column)
+            )
+            advice = nearest(ref.column, [c.name for c in table.columns])
+            if elsewhere and not advice.startswith("Did"):
+                found = ", ".join(f"{name_text(t)}.{name_text(ref.column)}" for t in elsewhere[:3])
+                advice = f"There is {found}. {advice}"
+            self.add(
+                "pql.unknown_column",
+                f"The table {name_text(ref.table)} has no column {name_text(ref.column)}",
+                advice,
+                ref.position,
+            )
+            return ref
+        column = table.column(ref.column)
+        return replace(ref, dtype=column.dtype, stype=column.stype)
+
+    def reachable(self, ref: ColumnRef, focus: Table | None) -> ColumnRef:
+        """Return a typed column of ``focus`` or of a table one foreign key away from it."""
+        typed = self.typed(ref)
+        if focus is None or ref.table == focus.name or ref.table not in self.graph.tables:
+            return typed
+        links = [x for x in self.graph.links_from(focus.name) if x.to == ref.table]
+        if len(links) == 1:
+            return replace(typed, hop=links[0])
+        here, there = name_text(focus.name), name_text(ref.table)
+        if links:
+            self._ambiguous(
+                f"{here} points to {there} over {len(links)} foreign keys",
+                links,
+                f"Remove all but one of them from the graph to use {label(ref)}.",
+                ref.position,
+            )
+        elif any(x.to == focus.name for x in self.graph.links_from(ref.table)):
+            self.add(
+                "pql.not_unique",
+                f"{label(ref)} can have many values for one row of {here}, because {there} points "
+                f"to {here}",
+                f"Aggregate it, such as LAST({label(ref)}, 0, 30, days) in a target or "
+                f"LAST({label(ref)}, -30, 0, days) in WHERE.",
+                ref.position,
+            )
+        else:
+            reach = sorted({x.to for x in self.graph.links_from(focus.name)} - {focus.name})
+            names = ", ".join(name_text(t) for t in reach)
+            self.add(
+                "pql.missing_foreign_key",
+                f"No foreign key leads from {here} to {there}",
+                f"Link the two tables, or use columns of {here}{' or ' + names if names else ''}.",
+                ref.position,
+            )
+        return typed
+
+    def link(self, node: Aggregation, entity: Table | None) -> Link | None:
+        """Return the one foreign key from the aggregated table to the entity table."""
+        name = node.column.table
+        if entity is None or name not in self.graph.tables:
+            return None
+        links = [x for x in self.graph.links_from(name) if x.to == entity.name]
+        if len(links) == 1:
+            return links[0]
+        here, there = name_text(name), name_text(entity.name)
+        if links:
+            self._ambiguous(
+                f"{here} points to {there} over {len(links)} foreign keys",
+                links,
+                "Keep one of them in the graph, and take the others out.",
+                node.column.position,
+            )
+        else:
+            self.add(
+                "pql.missing_foreign_key",
+                f"No foreign key leads from {here} to the entity table {there}",
+                self._way(name, entity),
+                node.column.position,
+            )
+        return None
+
+    def _way(self, name: str, entity: Table) -> str:
+        here, there = name_text(name), name_text(entity.name)
+        if name == entity.name:
+            return (
+                f"An aggregation goes over rows that point to an entity; name {here}'s own columns "
+                "without an aggregation."
+            )
+        if any(x.to == name for x in self.graph.links_from(entity.name)):
+            return (
+                f"The foreign key leads from {there} to {here}; use its columns without an "
+                "aggregation, or predict for the rows of " + here + "."
+            )
+        between = [
+            x.to
+            for x in self.graph.links_from(name)
+            if any(y.to == entity.name for y in self.graph.links_from(x.to))
+        ]
+        if between:
+            middle = name_text(between[0])
+            return (
+                f"{here} reaches {there} only over {middle}; an aggregation follows one foreign "
+                f"key, so add the key of {there} to {here}, or aggregate {middle}."
+            )
+        usable = sorted({x.table for x in self.graph.links_to(entity.name)})
+        if not usable:
+            return f"Link a table to {there} first."
+        return f"Link the two, or aggregate {', '.join(name_text(t) for t in usable)}."
+
+    def _ambiguous(
+        self, what: str, links: Sequence[Link], mend: str, position: Position | None
+    ) -> None:
+        listed = ", ".join(
+            f"{name_text(x.table)}.{name_text(x.foreign_key)} -> {name_text(x.to)}" for x in links
+        )
+        self.add("pql.ambiguous_link", f"{what}: {listed}", mend, position)

@@ -1,0 +1,408 @@
+"""The target: what may be predicted, what may follow it, and the task type that results.
+
+The table of task types in docs/pql.md is this module in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from relcast.core.errors import Position
+from relcast.core.schema import Stype, TaskType
+from relcast.pql.ast import (
+    Aggregation,
+    AggregationKind,
+    ColumnRef,
+    Comparison,
+    Condition,
+    Expression,
+    IsNull,
+    Operator,
+    Problem,
+    ProblemKind,
+    Query,
+)
+from relcast.pql.literals import name_text
+from relcast.pql.scope import Scope
+from relcast.pql.tree import leaves
+from relcast.pql.values import Kind, column_kind, label
+
+__all__ = ["check_target"]
+
+_NUMBERS = frozenset(
+    {
+        AggregationKind.SUM,
+        AggregationKind.AVG,
+        AggregationKind.MIN,
+        AggregationKind.MAX,
+        AggregationKind.COUNT,
+        AggregationKind.COUNT_DISTINCT,
+    }
+)
+_COUNTS = frozenset({AggregationKind.COUNT, AggregationKind.COUNT_DISTINCT})
+_NEVER_NULL = _COUNTS | {AggregationKind.SUM}
+_MOST_RANKED = 10_000
+
+
+def check_target(
+    query: Query,
+    scope: Scope,
+    category_counts: Mapping[tuple[str, str], int],
+) -> TaskType | None:
+    """Return the task type of a resolved query, or None when there are faults in its way.
+
+    Notes what cannot be predicted and what does not fit after the target.
+    """
+    target, problem = query.target, query.problem
+    _check_top(problem, scope)
+    match target:
+        case ColumnRef():
+            task = _column(target, problem, scope, category_counts)
+        case Aggregation():
+            task = _aggregation(target, problem, scope)
+        case _:
+            task = _condition(target, scope)
+            if task is not None:
+                _no_list(problem, "a condition is true or false", scope)
+    _check_forecast(target, problem, scope)
+    if problem is not None and problem.kind is ProblemKind.FORECAST and task is not None:
+        return TaskType.FORECASTING
+    return task
+
+
+def _check_top(problem: Problem | None, scope: Scope) -> None:
+    if problem is None or problem.kind is not ProblemKind.RANK:
+        return
+    k = problem.number
+    if k is None or not 1 <= k <= _MOST_RANKED:
+        scope.add(
+            "pql.invalid_top_k",
+            f"RANK TOP takes a whole number from 1 to {_MOST_RANKED}, not {k}",
+            "Write how many to rank, such as RANK TOP 10.",
+            problem.position,
+        )
+
+
+def _check_forecast(target: Expression, problem: Problem | None, scope: Scope) -> None:
+    if problem is None or problem.kind is not ProblemKind.FORECAST:
+        return
+    operands = list(leaves(target))
+    if not any(isinstance(x, Aggregation) for x in operands):
+        scope.add(
+            "pql.forecast_needs_temporal",
+            "FORECAST repeats a window over time, and the target has none",
+            "Remove FORECAST, or predict an aggregation such as SUM(orders.amount, 0, 7, days).",
+            problem.position,
+        )
+    elif not isinstance(target, Aggregation) or not _gives_number(target):
+        scope.add(
+            "pql.forecast_needs_number",
+            "FORECAST needs a target that is a number",
+            "Predict SUM, AVG, MIN, MAX, COUNT or COUNT_DISTINCT without a comparison.",
+            problem.position,
+        )
+
+
+def _gives_number(node: Aggregation) -> bool:
+    if node.kind in _COUNTS:
+        return True
+    column = node.column
+    if node.kind is AggregationKind.LIST_DISTINCT:
+        return False
+    if column.dtype is None or column.stype is None:
+        return True
+    numeric = column_kind(column.dtype, column.stype) in {Kind.integer, Kind.number, Kind.duration}
+    return node.kind in _NUMBERS or (numeric and column.stype is Stype.numerical)
+
+
+def _no_list(problem: Problem | None, why: str, scope: Scope) -> None:
+    """Note CLASSIFY or RANK after a target that is no list."""
+    if problem is None or problem.kind is ProblemKind.FORECAST:
+        return
+    words = "RANK TOP" if problem.kind is ProblemKind.RANK else "CLASSIFY"
+    scope.add(
+        "pql.stype_mismatch",
+        f"{words} is for lists, and {why}",
+        f"Remove {words}, or predict LIST_DISTINCT of a column.",
+        problem.position,
+    )
+
+
+# -- plain columns --------------------------------------------------------------------------
+
+
+def _column(
+    target: ColumnRef,
+    problem: Problem | None,
+    scope: Scope,
+    category_counts: Mapping[tuple[str, str], int],
+) -> TaskType | None:
+    dtype, stype = target.dtype, target.stype
+    if dtype is None or stype is None or target.column is None:
+        return None
+    if not _predictable(target, scope, target.position):
+        return None
+    name = label(target)
+    if stype is Stype.multicategorical:
+        return _list_task(problem, scope, target.position, name)
+    forecast = problem is not None and problem.kind is ProblemKind.FORECAST
+    if column_kind(dtype, stype) is Kind.boolean:
+        _no_list(problem, f"{name} is true or false", scope)
+        return TaskType.BINARY_CLASSIFICATION
+    if stype is Stype.numerical:
+        _no_list(problem, f"{name} is a number", scope)
+        return TaskType.REGRESSION
+    if not forecast:
+        _no_list(problem, f"{name} has one category per row", scope)
+    if category_counts.get((target.table, target.column)) == 2:
+        return TaskType.BINARY_CLASSIFICATION
+    return TaskType.MULTICLASS_CLASSIFICATION
+
+
+def _predictable(column: ColumnRef, scope: Scope, position: Position | None) -> bool:
+    """Whether values of a column can be predicted as they are; notes why not."""
+    name, table = label(column), scope.graph.tables[column.table]
+    if column.column == table.primary_key:
+        _refuse_key(column, scope, position)
+        return False
+    keys = [x for x in scope.graph.links_from(table.name) if x.foreign_key == column.column]
+    if keys:
+        to = keys[0].to
+        others = [x.to for x in scope.graph.links_from(table.name) if x.to != to]
+        whom = others[0] if others else None
+        key = scope.graph.tables[whom].primary_key if whom is not None else None
+        form = f"LIST_DISTINCT({name}, 0, 30, days) RANK TOP 10"
+        each = f" FOR EACH {name_text(whom)}.{name_text(key)}" if whom and key else ""
+        scope.add(
+            "pql.not_predictable",
+            f"{name} is a foreign key to {name_text(to)}, which is not predicted as a plain value",
+            f"Write {form}{each} to predict which rows of {name_text(to)} come next.",
+            position,
+        )
+        return False
+    dtype, stype = column.dtype, column.stype
+    if dtype is None or stype is None:
+        return False
+    if column_kind(dtype, stype) is Kind.time:
+        scope.add(
+            "pql.not_predictable",
+            f"{name} is a time, which is not predicted as it is",
+            f"Predict a condition such as {name} > 2024-01-01, or whether something happens in a "
+            f"window, such as COUNT({name_text(column.table)}.*, 0, 30, days) > 0.",
+            position,
+        )
+        return False
+    if stype is Stype.text:
+        scope.add(
+            "pql.not_predictable",
+            f"{name} is free text, which is not predicted as it is",
+            f"Predict a condition such as {name} CONTAINS 'word', or set the semantic type to "
+            "categorical when it has few values.",
+            position,
+        )
+        return False
+    kind = column_kind(dtype, stype)
+    number_wanted = stype is Stype.numerical and kind not in {
+        Kind.integer,
+        Kind.number,
+        Kind.boolean,
+        Kind.duration,
+    }
+    if (
+        number_wanted
+        or stype in {Stype.sequence, Stype.image, Stype.unsupported}
+        or kind is Kind.other
+        or (kind is Kind.list and stype is not Stype.multicategorical)
+    ):
+        what = f"{stype.value} column" if not number_wanted else f"numerical column of {kind.value}"
+        scope.add(
+            "pql.not_predictable",
+            f"{name} is a {what}, which is not predicted",
+            f"Predict a column with one value per row, or whether there is one: {name} IS NOT "
+            "NULL inside an aggregation's filter.",
+            position,
+        )
+        return False
+    return True
+
+
+def _refuse_key(column: ColumnRef, scope: Scope, position: Position | None) -> None:
+    name = name_text(column.table)
+    scope.add(
+        "pql.predicts_primary_key",
+        f"{label(column)} is the primary key of {name}, which names a row and says nothing of it",
+        f"Predict another column, or COUNT({name}.*, 0, 30, days).",
+        position,
+    )
+
+
+# -- aggregations ---------------------------------------------------------------------------
+
+
+def _aggregation(target: Aggregation, problem: Problem | None, scope: Scope) -> TaskType | None:
+    name = f"{target.kind.value}({label(target.column)})"
+    if target.kind is AggregationKind.LIST_DISTINCT:
+        return _list_target(target, problem, scope)
+    if target.kind in _COUNTS:
+        _no_list(problem, f"{name} is a number", scope)
+        return TaskType.REGRESSION
+    column = target.column
+    if column.dtype is None or column.stype is None or column.column is None:
+        return None
+    kind = column_kind(column.dtype, column.stype)
+    if target.kind in {AggregationKind.SUM, AggregationKind.AVG}:
+        _no_list(problem, f"{name} is a number", scope)
+        return TaskType.REGRESSION
+    if target.kind in {AggregationKind.MIN, AggregationKind.MAX}:
+        if kind is Kind.time:
+            _predictable(column, scope, column.position)
+            return None
+        _no_list(problem, f"{name} is a number", scope)
+        return TaskType.REGRESSION
+    if not _predictable(column, scope, column.position):
+        return None
+    _no_list(problem, f"{name} is one value", scope)
+    if kind is Kind.boolean:
+        return TaskType.BINARY_CLASSIFICATION
+    if column.stype is Stype.numerical:
+        return TaskType.REGRESSION
+    return TaskType.MULTICLASS_CLASSIFICATION
+
+
+def _list_target(target: Aggregation, problem: Problem | None, scope: Scope) -> TaskType | None:
+    column, graph = target.column, scope.graph
+    if column.dtype is None or column.stype is None or column.column is None:
+        return None
+    name = f"LIST_DISTINCT({label(column)})"
+    is_link = any(x.foreign_key == column.column for x in graph.links_from(column.table))
+    if column.column == graph.tables[column.table].primary_key:
+        _refuse_key(column, scope, column.position)
+        return None
+    kind = column_kind(column.dtype, column.stype)
+    listable = column.stype in {Stype.categorical, Stype.ID} or kind is Kind.boolean
+    if not is_link and not listable:
+        scope.add(
+            "pql.stype_mismatch",
+            f"LIST_DISTINCT lists categories or foreign keys, and {label(column)} is "
+            f"{column.stype.value}",
+            "Use SUM, AVG, MIN or MAX for numbers, or set the column's semantic type to "
+            "categorical.",
+            column.position,
+        )
+        return None
+    task = _list_task(problem, scope, target.position, name)
+    if task is not TaskType.MULTILABEL_RANKING or not is_link:
+        return task
+    if target.window is not None:
+        return TaskType.TEMPORAL_LINK_PREDICTION
+    timed = sorted(t.name for t in graph.tables.values() if t.time_column is not None)
+    if timed:
+        scope.add(
+            "pql.static_link_with_time",
+            f"{name} has no window, and {name_text(timed[0])} has a time column",
+            f"Give it a window: LIST_DISTINCT({label(column)}, 0, 30, days).",
+            target.position,
+        )
+        return None
+    return TaskType.STATIC_LINK_PREDICTION
+
+
+def _list_task(
+    problem: Problem | None, scope: Scope, position: Position | None, name: str
+) -> TaskType | None:
+    if problem is None:
+        scope.add(
+            "pql.problem_type_required",
+            f"{name} gives a list, and the query does not say what to do with it",
+            "Write RANK TOP k after it for the k most likely, or CLASSIFY for a yes or no each.",
+            position,
+        )
+        return None
+    if problem.kind is ProblemKind.FORECAST:
+        return None
+    if problem.kind is ProblemKind.CLASSIFY:
+        return TaskType.MULTILABEL_CLASSIFICATION
+    return TaskType.MULTILABEL_RANKING
+
+
+# -- conditions -----------------------------------------------------------------------------
+
+
+def _condition(target: Condition, scope: Scope) -> TaskType | None:
+    operands = list(leaves(target))
+    columns = [x for x in operands if isinstance(x, ColumnRef)]
+    windows = [x for x in operands if isinstance(x, Aggregation)]
+    if columns and windows:
+        scope.add(
+            "pql.static_and_temporal_mixed",
+            f"The target compares the plain column {label(columns[0])} and aggregates over time",
+            f"Move the condition on {label(columns[0])} to WHERE.",
+            columns[0].position,
+        )
+        return None
+    for column in columns:
+        table = scope.graph.tables.get(column.table)
+        if table is not None and column.column is not None and column.column == table.primary_key:
+            _refuse_key(column, scope, column.position)
+    for node in _comparisons(target):
+        known = _known(node)
+        if known is not None:
+            scope.add("pql.nothing_to_predict", *known, node.position)
+    return TaskType.BINARY_CLASSIFICATION
+
+
+def _comparisons(node: Condition) -> list[Comparison | IsNull]:
+    if isinstance(node, Comparison | IsNull):
+        return [node]
+    found: list[Comparison | IsNull] = []
+    stack: list[Condition] = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Comparison | IsNull):
+            found.append(item)
+        elif hasattr(item, "condition"):
+            stack.append(item.condition)
+        else:
+            stack += [item.right, item.left]
+    return found
+
+
+def _known(node: Comparison | IsNull) -> tuple[str, str] | None:
+    """Return why a comparison has the same value for everybody, and the mend; else None."""
+    operand = node.operand
+    if isinstance(node, IsNull):
+        if isinstance(operand, ColumnRef):
+            return (
+                f"Whether {label(operand)} is NULL is known for every row already",
+                f"Predict {label(operand)} itself, or a comparison with it.",
+            )
+        if operand.kind in _NEVER_NULL:
+            return (
+                f"{operand.kind.value} is never NULL, it is 0 where there are no rows",
+                f"Compare it with 0, or use MIN({label(operand.column)}, …) IS NULL."
+                if operand.column.column is not None
+                else "Compare it with 0.",
+            )
+        return None
+    if not isinstance(operand, Aggregation) or operand.kind not in _COUNTS:
+        return None
+    value = node.constant
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    always = {
+        Operator.GE: value <= 0,
+        Operator.GT: value < 0,
+        Operator.NE: value < 0,
+    }.get(node.operator, False)
+    never = {
+        Operator.LT: value <= 0,
+        Operator.LE: value < 0,
+        Operator.EQ: value < 0,
+    }.get(node.operator, False)
+    if not (always or never):
+        return None
+    truth = "always" if always else "never"
+    return (
+        f"A count is never below 0, so {node.operator.value} {value} {truth} holds",
+        "Compare with 1 or more, or write = 0 for none at all.",
+    )
