@@ -64,7 +64,8 @@ class Stages:
             "detail": detail,
         }
         if begins:
-            values |= {"started_at": now, "ended_at": None}
+            # Two steps may share a stage, and a step may run again: the first beginning counts.
+            values |= {"started_at": sa.func.coalesce(stages.c.started_at, now), "ended_at": None}
         if state.is_terminal:
             values["ended_at"] = now
         with self._database.write() as connection:
@@ -79,7 +80,7 @@ class Stages:
                     job_id=job_id,
                     name=name,
                     position=0 if last is None else last + 1,
-                    **({"started_at": now} | values),
+                    **(values | {"started_at": now}),
                 )
             )
 

@@ -30,6 +30,7 @@ class Settings:
         max_queue: Jobs that may wait before new ones are refused.
         max_run_seconds: Longest run of one job; None is unbounded.
         memory_limit_mb: Memory cap of one job's process; None is unbounded.
+        jobs_at_once: Jobs that may run at the same time, over all workers of this home.
     """
 
     home: Path
@@ -41,6 +42,7 @@ class Settings:
     max_queue: int = 1000
     max_run_seconds: int | None = None
     memory_limit_mb: int | None = None
+    jobs_at_once: int = 1
 
     @classmethod
     def load(
@@ -76,6 +78,7 @@ class Settings:
             max_queue=_whole(env, "RELCAST_MAX_QUEUE", 1000) or 1000,
             max_run_seconds=_whole(env, "RELCAST_MAX_RUN_SECONDS", None),
             memory_limit_mb=_whole(env, "RELCAST_MEMORY_LIMIT_MB", None),
+            jobs_at_once=_whole(env, "RELCAST_JOBS_AT_ONCE", 1) or 1,
         )
 
 

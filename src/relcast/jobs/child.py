@@ -1,0 +1,172 @@
+"""The child process of a job: one step of the pipeline, away from the server.
+
+    python -m relcast.jobs.child SPEC.json RESULT.json
+
+``SPEC`` is ``{"command": "train", "spec": {...}}`` with the fields of that step's specification.
+``RESULT`` is written whole or not at all: ``{"ok": true, "result": {...}}``, or ``{"ok": false,
+"error": {...}}`` for a fault of the user. Anything else ends with a trace on standard error, which
+is the job's log, and exit status 1. Progress goes to standard output as JSON lines, and nothing
+else does: what libraries print is sent to the log.
+
+Standard input is a lifeline: when it ends, the server is gone, and the whole process group goes too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from relcast.core.errors import RelcastError
+from relcast.core.progress import Progress, StageName
+from relcast.outputs import atomic_path
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_NICENESS = 5
+_UPDATE_SECONDS = 0.2
+
+
+class LineProgress:
+    """A progress whose stages are JSON lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def stage(self, name: StageName, total: float | None = None, unit: str = "") -> LineStage:
+        return LineStage(self, name, total, unit)
+
+    def send(self, line: Mapping[str, Any]) -> None:
+        text = json.dumps(line, default=_plain)
+        with self._lock:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+
+class LineStage:
+    """One stage: its beginning, its updates (at most five a second), its reports, its end."""
+
+    def __init__(self, progress: LineProgress, name: str, total: float | None, unit: str) -> None:
+        self._progress = progress
+        self._name = name
+        self._state: dict[str, Any] = {"done": None, "total": total, "unit": unit, "detail": ""}
+        self._sent = 0.0
+
+    def update(
+        self,
+        done: float | None = None,
+        total: float | None = None,
+        unit: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        given = {"done": done, "total": total, "unit": unit, "detail": detail}
+        self._state |= {key: value for key, value in given.items() if value is not None}
+        now = time.monotonic()
+        if now - self._sent >= _UPDATE_SECONDS:
+            self._sent = now
+            self._send("update", **self._state)
+
+    def report(self, event: Mapping[str, Any]) -> None:
+        self._send("report", event=dict(event))
+
+    def __enter__(self) -> Self:
+        self._send("begin", **self._state)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._send("end" if kind is None else "broken", **self._state)
+
+    def _send(self, what: str, **more: Any) -> None:
+        self._progress.send({"stage": self._name, "is": what, **more})
+
+
+def main(arguments: list[str]) -> int:
+    """Run one step; return the exit status."""
+    spec_path, result_path = Path(arguments[0]), Path(arguments[1])
+    _live_and_die_with_the_server()
+    os.umask(0o077)
+    # Progress keeps the real standard output; everybody else's becomes the log's.
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        order = json.loads(spec_path.read_text())
+        answer = {"ok": True, "result": _run(order["command"], order["spec"], LineProgress(lines))}
+    except RelcastError as error:
+        if error.status >= 500:
+            traceback.print_exc()
+            return 1
+        answer = {"ok": False, "error": error.to_json()}
+    except MemoryError:
+        traceback.print_exc()
+        answer = {"ok": False, "out_of_memory": True}
+    except Exception:  # noqa: BLE001 — the trace is for the log; the parent says "crashed"
+        traceback.print_exc()
+        return 1
+    with atomic_path(result_path) as temporary:
+        temporary.write_text(json.dumps(answer, default=_plain))
+    return 0
+
+
+def _run(command: str, spec: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    from relcast.pipeline import steps
+
+    roads: dict[str, tuple[type[Any], Callable[..., Any]]] = {
+        "ingest": (steps.IngestSpec, steps.ingest),
+        "training_table": (steps.TrainingTableSpec, steps.training_table),
+        "train": (steps.TrainSpec, steps.train),
+        "prediction_table": (steps.PredictionTableSpec, steps.prediction_table),
+        "predict": (steps.PredictSpec, steps.predict),
+    }
+    kind, step = roads[command]
+    return dataclasses.asdict(step(kind(**spec), progress))
+
+
+def _live_and_die_with_the_server() -> None:
+    with suppress(OSError):
+        os.nice(_NICENESS)
+    if sys.platform == "linux":
+        # The kernel ends us with the thread that started us; it waits for us as long as it lives.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_watch_lifeline, name="lifeline", daemon=True).start()
+
+
+def _watch_lifeline() -> None:
+    """End the whole group, grandchildren included, when the server's end of the pipe closes."""
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    if os.getpgrp() == os.getpid():  # only ever our own group
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
+
+
+def _plain(value: Any) -> Any:
+    """Return NumPy's numbers and paths as JSON has them."""
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    message = f"{type(value).__name__} has no form in JSON"
+    raise TypeError(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,438 @@
+"""The platform's part for jobs: posting, reading, cancelling, and the files they made.
+
+A job is acknowledged when its row is in the catalog; whatever dies after that, a worker finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from relcast.catalog import JobEvent, JobKind, JobRecord, JobState, Page, QueryRecord
+from relcast.core.clock import isoformat, parse_time
+from relcast.core.errors import Conflict, InvalidRequest
+from relcast.core.ids import new_id
+from relcast.jobs.asking import Asking, model_plan, table_plan
+from relcast.jobs.connecting import Connecting
+from relcast.jobs.rooms import checked_tags, plain
+
+__all__ = ["Submitting"]
+
+_MOST = 200
+_TRAINING = ("Training", "Evaluation", "Writing")
+_PREDICTING = ("Predicting", "Writing")
+
+
+class Submitting(Connecting, Asking):
+    """Jobs of every kind."""
+
+    def submit_training_table(
+        self,
+        query: str,
+        plan: Any = None,
+        snapshot: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        rows: Path | str | None = None,
+        allow_unmatched: bool = False,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Start making a query's training table.
+
+        ``plan`` is a ``TablePlan`` or its JSON; None takes the query's own. ``snapshot`` is a graph
+        snapshot's id (``<graph>@<job>``, which may still run); None ingests first. ``rows`` is a
+        Parquet file of own rows in place of generated ones.
+        """
+        record = self.query(query)
+        config = self._config(record, snapshot)
+        config |= {
+            "table_plan": table_plan(record.plan.get("table") if plan is None else plan),
+            "rows": None if rows is None else str(rows),
+            "allow_unmatched": allow_unmatched,
+        }
+        stages = (*self._ingestion(config), "Training table")
+        return self._submit(
+            JobKind.training_table, record, config, stages, tags, idempotency, owner
+        )
+
+    def submit_prediction_table(
+        self,
+        query: str,
+        anchor: datetime | str | None = None,
+        snapshot: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        rows: Path | str | None = None,
+        allow_unmatched: bool = False,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Start making the table of entities to score at ``anchor`` (None: the newest data)."""
+        record = self.query(query)
+        config = self._config(record, snapshot)
+        config |= {
+            "anchor": _moment(anchor),
+            "rows": None if rows is None else str(rows),
+            "allow_unmatched": allow_unmatched,
+        }
+        stages = (*self._ingestion(config), "Predicting")
+        return self._submit(
+            JobKind.prediction_table, record, config, stages, tags, idempotency, owner
+        )
+
+    def submit_training(
+        self,
+        query: str,
+        plan: Any = None,
+        training_table_job_id: str | None = None,
+        snapshot_ref: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        table_plan_override: Any = None,
+        promote: bool = False,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Start a training.
+
+        With a training table's job (which may still run), that table and its snapshot are used;
+        without, the table is made first, from ``snapshot_ref`` or from a fresh ingestion. The model
+        is promoted when ``promote`` says so or the query has no model yet.
+        """
+        record = self.query(query)
+        config = self._config(record, snapshot_ref)
+        own_table = record.plan.get("table") if table_plan_override is None else table_plan_override
+        config |= {
+            "model_plan": model_plan(record.plan.get("model") if plan is None else plan),
+            "table_plan": table_plan(own_table),
+            "training_table_job_id": training_table_job_id,
+            "promote": promote,
+        }
+        stages: tuple[str, ...] = _TRAINING
+        if training_table_job_id is None:
+            stages = (*self._ingestion(config), "Training table", *stages)
+        else:
+            self._expect(training_table_job_id, JobKind.training_table)
+        return self._submit(JobKind.training, record, config, stages, tags, idempotency, owner)
+
+    def submit_prediction(
+        self,
+        model_or_query: str,
+        prediction_table_job_id: str | None = None,
+        anchor: datetime | str | None = None,
+        options: Mapping[str, Any] | None = None,
+        outputs: Sequence[Mapping[str, Any]] = (),
+        snapshot_ref: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Start a batch prediction with a model, with what a training job made, or a query's model.
+
+        ``model_or_query`` is the id of a model, the id of a training job, or a query. The training
+        job may still run. ``options``: ``threshold``, ``num_classes``, ``reasons`` (how many per
+        row). Raises ``query.no_model``, ``prediction.bad_option``, ``prediction.bad_output``.
+        """
+        model_id, training_job_id, record = self._model_of(model_or_query)
+        config = self._config(record, snapshot_ref)
+        config |= {
+            "model_id": model_id,
+            "training_job_id": training_job_id,
+            "prediction_table_job_id": prediction_table_job_id,
+            "anchor": _moment(anchor),
+            "options": _options(options),
+            "outputs": _outputs(outputs),
+        }
+        if model_id is not None:
+            # A model answers the text it was trained for, whatever the query says by now.
+            config["query"] = self.model(model_id).lineage["query"]
+        stages: tuple[str, ...] = _PREDICTING
+        if prediction_table_job_id is None:
+            stages = (*self._ingestion(config), *stages)
+        else:
+            self._expect(prediction_table_job_id, JobKind.prediction_table)
+        return self._submit(JobKind.prediction, record, config, stages, tags, idempotency, owner)
+
+    def retrain(
+        self,
+        query: str,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Ingest again, make the training table, train, and promote the model: one training job.
+
+        ``overrides`` is ``{"table": {...}, "model": {...}}``: options that differ from the saved
+        plan, for this run. An unchanged source keeps its snapshot.
+        """
+        record = self.query(query)
+        given = plain(overrides)
+        unknown = sorted(set(given) - {"table", "model"})
+        if unknown:
+            raise InvalidRequest(
+                f"A retraining has no option {unknown[0]!r}",
+                code="query.invalid_plan",
+                hint="Give 'table' and 'model' with the options that differ.",
+            )
+        merged = {
+            part: {**record.plan.get(part, {}), **plain(given.get(part))}
+            for part in ("table", "model")
+        }
+        return self.submit_training(
+            record.id,
+            merged["model"],
+            table_plan_override=merged["table"],
+            tags=tags,
+            promote=True,
+            idempotency=idempotency,
+            owner=owner,
+        )
+
+    def predict(
+        self,
+        query: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        anchor: datetime | str | None = None,
+        outputs: Sequence[Mapping[str, Any]] = (),
+        tags: Mapping[str, str] | None = None,
+        idempotency: str | None = None,
+        owner: str = "",
+    ) -> JobRecord:
+        """Ingest again and score every entity with the query's promoted model: one prediction job.
+
+        ``options`` may carry ``anchor`` too. Raises ``query.no_model`` (409) when there is none.
+        """
+        given = plain(options)
+        when = given.pop("anchor", None) if anchor is None else anchor
+        return self.submit_prediction(
+            self.query(query).id,
+            anchor=when,
+            options=given,
+            outputs=outputs,
+            tags=tags,
+            idempotency=idempotency,
+            owner=owner,
+        )
+
+    def job(self, job_id: str) -> JobRecord:
+        """Return a job; raises ``job.not_found``."""
+        return self.catalog.jobs.get(job_id)
+
+    def jobs(
+        self,
+        kind: JobKind | str | None = None,
+        state: JobState | str | None = None,
+        query_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[JobRecord]:
+        """Return a page of jobs, newest first; ``limit`` is cut to 1..200.
+
+        Raises ``request.bad_cursor`` and ``request.bad_filter``.
+        """
+        try:
+            of_kind = None if kind is None else JobKind(kind)
+            of_state = None if state is None else JobState(state)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"Jobs cannot be filtered so: {error}",
+                code="request.bad_filter",
+                hint=f"Kinds: {', '.join(JobKind)}. States: {', '.join(JobState)}.",
+            ) from None
+        return self.catalog.jobs.page(
+            kind=of_kind,
+            state=of_state,
+            query_id=query_id,
+            tags=tags,
+            limit=max(1, min(limit, _MOST)),
+            cursor=cursor,
+        )
+
+    def latest(self, query: str, kind: JobKind | str) -> JobRecord | None:
+        """Return the newest job of a kind of a query (id or name); None when there is none."""
+        found = self.jobs(kind=kind, query_id=self.query(query).id, limit=1).items
+        return found[0] if found else None
+
+    def cancel(self, job_id: str) -> bool:
+        """Ask a job to stop; True when it is cancelled or will be, False when it had ended.
+
+        A waiting job is CANCELLED at once; a running one within seconds. Asking twice is no error.
+        """
+        before = self.job(job_id)
+        if before.state.is_terminal:
+            return before.state is JobState.CANCELLED
+        state = self.catalog.jobs.request_cancel(job_id)
+        self._wake()
+        return state in (JobState.RUNNING, JobState.CANCELLED)
+
+    def events(self, job_id: str, after: int = 0, limit: int = 1000) -> list[JobEvent]:
+        """Return a job's events with a ``seq`` above ``after``, in order."""
+        return self.catalog.events.after(job_id, after, limit)
+
+    def update_tags(self, job_id: str, tags: Mapping[str, str | None]) -> JobRecord:
+        """Set tags of a job; None removes one."""
+        checked_tags({k: v for k, v in tags.items() if v is not None})
+        job = self.job(job_id)
+        self.catalog.jobs.set_tags(job.id, tags)
+        return self.job(job_id)
+
+    def queue_length(self) -> int:
+        """Return how many jobs wait."""
+        return self.catalog.jobs.waiting()
+
+    def output_path(self, job_id: str, name: str) -> Path:
+        """Return a file that a job published; raises ``job.not_done`` and ``file.not_found``.
+
+        Names: those of ``result["files"]``, ``result["reasons"]``, and ``holdout.parquet`` of a
+        training.
+        """
+        job = self.job(job_id)
+        if job.state is not JobState.DONE:
+            raise Conflict(
+                f"Job {job_id} is {job.state.value}; it has no files yet",
+                code="job.not_done",
+                hint="Wait until it is DONE.",
+            )
+        if job.kind is JobKind.training and (model := self.catalog.models.of_job(job_id)):
+            return self.home.inside(model.path, Path(name).name)
+        return self.home.inside("jobs", job_id, Path(name).name)
+
+    def _config(self, query: QueryRecord, snapshot_ref: str | None) -> dict[str, Any]:
+        snapshot = None if snapshot_ref is None else self.graph_snapshot(snapshot_ref)
+        return {
+            "query": query.text,
+            "snapshot_ref": snapshot_ref,
+            "snapshot_job_id": None if snapshot is None else snapshot.job_id,
+        }
+
+    @staticmethod
+    def _ingestion(config: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("Ingestion",) if config["snapshot_job_id"] is None else ()
+
+    def _expect(self, job_id: str, kind: JobKind) -> None:
+        found = self.job(job_id).kind
+        if found is not kind:
+            raise InvalidRequest(
+                f"Job {job_id} makes a {found.value}, not a {kind.value}",
+                code="job.wrong_kind",
+                hint=f"Name a job of kind {kind.value}.",
+            )
+
+    def _model_of(self, name: str) -> tuple[str | None, str | None, QueryRecord]:
+        """Return (model id, training job id, query) of what a prediction names."""
+        if name.startswith("model-"):
+            model = self.model(name)
+            return model.id, None, self.catalog.queries.get(model.query_id, deleted=True)
+        if name.startswith(f"{JobKind.training.prefix}-"):
+            job = self.job(name)
+            query = self.catalog.queries.get(str(job.query_id), deleted=True)
+            made = self.catalog.models.of_job(job.id)
+            return (None, job.id, query) if made is None else (made.id, job.id, query)
+        query = self.query(name)
+        if query.promoted_model_id is None:
+            raise Conflict(
+                f"Predictive query {query.name or query.id!r} has no model yet",
+                code="query.no_model",
+                hint="Retrain it first; its first model is promoted when the training is done.",
+            )
+        return query.promoted_model_id, None, query
+
+    def _submit(
+        self,
+        kind: JobKind,
+        query: QueryRecord,
+        config: Mapping[str, Any],
+        stages: Sequence[str],
+        tags: Mapping[str, str] | None,
+        idempotency: str | None,
+        owner: str,
+    ) -> JobRecord:
+        parents = [
+            config[name]
+            for name in (
+                "snapshot_job_id",
+                "training_table_job_id",
+                "prediction_table_job_id",
+                "training_job_id",
+            )
+            if config.get(name) is not None
+        ]
+        job_id = new_id(kind.prefix)
+        with self.catalog.transaction():
+            self.catalog.jobs.add(
+                job_id,
+                kind,
+                config=config,
+                query_id=query.id,
+                graph_id=query.graph_id,
+                tags=checked_tags(tags),
+                parents=parents,
+                stages=stages,
+                max_queue=self.settings.max_queue,
+            )
+            if idempotency is not None:
+                self.catalog.idempotency.made(idempotency, job_id, owner=owner)
+        self._wake()
+        return self.job(job_id)
+
+
+def _moment(anchor: datetime | str | None) -> str | None:
+    try:
+        return isoformat(parse_time(anchor) if isinstance(anchor, str) else anchor)
+    except ValueError:
+        raise InvalidRequest(
+            f"The anchor time {anchor!r} is not a time",
+            code="request.bad_time",
+            hint="Write it as 2024-02-27 or 2024-02-27T10:00:00Z.",
+        ) from None
+
+
+def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = {"threshold": None, "num_classes": None, "reasons": 5, **plain(options)}
+    unknown = sorted(set(given) - {"threshold", "num_classes", "reasons"})
+    if unknown:
+        raise _bad_option(f"A prediction has no option {unknown[0]!r}")
+    threshold, classes, reasons = given["threshold"], given["num_classes"], given["reasons"]
+    if threshold is not None and not (_number(threshold) and 0 <= threshold <= 1):
+        raise _bad_option(f"The threshold {threshold!r} is not a number from 0 to 1")
+    if classes is not None and not (_whole(classes) and classes >= 1):
+        raise _bad_option(f"num_classes {classes!r} is not a whole number of at least 1")
+    if not (_whole(reasons) and 0 <= reasons <= 50):
+        raise _bad_option(f"reasons {reasons!r} is not a whole number from 0 to 50")
+    return given
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _bad_option(message: str) -> InvalidRequest:
+    return InvalidRequest(
+        message,
+        code="prediction.bad_option",
+        hint="Options: threshold (0..1), num_classes (from 1), reasons (0..50).",
+    )
+
+
+def _outputs(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Refuse outputs that would be ignored: predictions are files that are downloaded."""
+    found = [dict(output) for output in outputs]
+    if found:
+        raise InvalidRequest(
+            "Predictions cannot be written to an output connector",
+            code="prediction.bad_output",
+            hint="Leave outputs empty and download the files of the job when it is DONE.",
+        )
+    return found
