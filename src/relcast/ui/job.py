@@ -1,0 +1,251 @@
+"""One job: its stages as they run, its figures as they come, its result, and the way to stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nicegui import html, ui
+from starlette.requests import Request
+
+from relcast.catalog.records import JobEvent, JobKind, JobRecord, JobState
+from relcast.core.errors import NotFound
+from relcast.ui import words
+from relcast.ui.asking import action, ask, page
+from relcast.ui.editor import show_faults
+from relcast.ui.elements import (
+    Live,
+    button,
+    card,
+    dialog,
+    error_box,
+    fact,
+    facts,
+    fold,
+    link_button,
+    note,
+    state_chip,
+)
+from relcast.ui.faults import faults_of
+from relcast.ui.frame import Crumb, page_frame
+from relcast.ui.gate import Hall
+from relcast.ui.jobs import elapsed
+from relcast.ui.predictions import Preview, draw_preview, load_preview
+from relcast.ui.results import importance, scores_of
+from relcast.ui.scoreboard import draw_importance, draw_scores
+from relcast.ui.stages import StageList
+from relcast.ui.trials import TrialBoard
+
+if TYPE_CHECKING:
+    from relcast.jobs import Platform
+
+__all__ = ["ROOM", "show_job"]
+
+ROOM = "/jobs"
+
+
+@dataclass(frozen=True)
+class _View:
+    job: JobRecord
+    query_name: str | None
+    query_text: str
+    report: Mapping[str, Any] | None
+    preview: Preview | None
+
+
+@page(ROOM)
+async def show_job(request: Request, job_id: str) -> None:
+    """The page ``/jobs/{id}``."""
+    platform = Hall.of(request).platform
+    view = await ask(_load, platform, job_id)
+    job = view.job
+    title = words.kind_name(job.kind)
+    if view.query_name:
+        title = f"{title} of {view.query_name}"
+    with page_frame(title, ROOM, above=Crumb("Jobs", ROOM)) as top:
+        with top:
+            buttons = Live()
+        confirm = _cancel_dialog(platform, job)
+        head, outcome = Live(), Live()
+        with card("Progress"):
+            with html.div().classes("rc-row").style("margin-bottom: 8px"):
+                state = Live()
+                clock = ui.label().classes("rc-note rc-num")
+            stages = StageList()
+            waiting = Live()
+        board = TrialBoard(_metric(view))
+        tail = Live()
+        seen = 0
+
+        def show(now: _View, events: list[JobEvent]) -> None:
+            nonlocal seen
+            seen = max([seen, *(event.seq for event in events)])
+            current = now.job
+            buttons.show((current.state, current.cancel_requested), lambda: _buttons(now, confirm))
+            head.show(current.state, lambda: _error(now))
+            state.show((current.state, current.cancel_requested), lambda: _state(current))
+            clock.set_text(_clock(current))
+            stages.show(current.stages)
+            waiting.show(_waiting(current), lambda: _wait_note(current))
+            board.take(events, ended=current.state.is_terminal)
+            outcome_key = (current.state, bool(now.report), bool(now.preview))
+            outcome.show(outcome_key, lambda: _outcome(now))
+            tail.show((current.state, current.started_at), lambda: _facts(now))
+
+        async def refresh() -> None:
+            now = await ask(_load, platform, job_id)
+            show(now, await ask(platform.events, job_id, seen))
+            if now.job.state.is_terminal:
+                timer.deactivate()
+
+        show(view, await ask(platform.events, job_id))
+        timer = ui.timer(1.0, refresh, active=not job.state.is_terminal, immediate=False)
+
+
+def _load(platform: Platform, job_id: str) -> _View:
+    job = platform.job(job_id)
+    name, text = None, ""
+    if job.query_id:
+        try:
+            query = platform.query(job.query_id)
+            name, text = query.name or query.id, query.text
+        except NotFound:  # deleted since; the job stays readable
+            name = None
+    report, preview = None, None
+    if job.state is JobState.DONE:
+        model = (job.result or {}).get("model_id")
+        if job.kind is JobKind.training and isinstance(model, str):
+            report = platform.model(model).evaluation
+        if job.kind is JobKind.prediction:
+            preview = load_preview(platform, job.id, 20)
+    return _View(job, name, text, report, preview)
+
+
+def _metric(view: _View) -> str | None:
+    scores = scores_of(view.report)
+    return scores.metric if scores else None
+
+
+def _buttons(view: _View, confirm: Callable[[], None]) -> None:
+    job = view.job
+    with html.div().classes("rc-actions"):
+        if job.query_id and view.query_name:
+            link_button("The query", f"/queries/{job.query_id}", icon="insights")
+        if job.kind is JobKind.prediction and job.state is JobState.DONE:
+            link_button(
+                "Download CSV", f"/downloads/{job.id}/predictions.csv", icon="download", look="main"
+            )
+            link_button("Parquet", f"/downloads/{job.id}/predictions.parquet", icon="download")
+        if job.kind is JobKind.training and job.state is JobState.DONE:
+            link_button("Holdout", f"/downloads/{job.id}/holdout.parquet", icon="download")
+        if not job.state.is_terminal:
+            stop = button("Cancel", confirm, icon="stop_circle", look="danger")
+            if job.cancel_requested:
+                stop.props["disabled"] = True
+
+
+def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], None]:
+    with dialog("Cancel this job?") as box:
+        html.p(
+            "The work stops within seconds and is not kept. Earlier models and predictions stay as "
+            "they are."
+        ).classes("rc-sub")
+
+        @action
+        async def cancel() -> None:
+            box.close()
+            await ask(platform.cancel, job.id)
+
+        with html.div().classes("rc-dialog-foot"):
+            button("Let it run", box.close)
+            button("Cancel the job", cancel, look="danger")
+    return box.open
+
+
+def _state(job: JobRecord) -> None:
+    state_chip(job.state)
+    if job.cancel_requested and not job.state.is_terminal:
+        note("Cancelling, the work is being stopped.")
+
+
+def _clock(job: JobRecord) -> str:
+    seconds = elapsed(job)
+    if seconds is None:
+        return "not started"
+    return f"{'took' if job.ended_at else 'running for'} {words.duration(seconds)}"
+
+
+def _waiting(job: JobRecord) -> tuple[bool, int | None]:
+    return (not job.stages or job.started_at is None, job.position)
+
+
+def _wait_note(job: JobRecord) -> None:
+    if job.started_at is not None or job.state.is_terminal:
+        return
+    if job.state is JobState.NOT_STARTED:
+        note("Waits for another job that it needs.")
+    elif job.position is not None:
+        note(f"Number {job.position} in the queue.")
+    else:
+        note("Waits for a worker.")
+
+
+def _error(view: _View) -> None:
+    error = view.job.error
+    if view.job.state is JobState.CANCELLED:
+        error_box("This job was cancelled.", "Nothing of it was kept.", tone="warn")
+    if view.job.state is not JobState.FAILED:
+        return
+    found = error or {}
+    faults = [fault for fault in faults_of(found) if fault.position]
+    error_box(
+        str(found.get("message") or "The job failed"),
+        str(found.get("hint") or ""),
+        str(found.get("code") or ""),
+    )
+    if faults and view.query_text:
+        with card("Where"):
+            show_faults(view.query_text, faults)
+
+
+def _outcome(view: _View) -> None:
+    scores = scores_of(view.report)
+    if scores is not None:
+        with html.div().classes("rc-grid"):
+            with card("Result"):
+                draw_scores(scores)
+            lines = importance(view.report, "feature", 8)
+            if lines:
+                with card("What matters most", aside="share of all importance"):
+                    draw_importance(lines)
+    if view.preview is not None:
+        count = (view.job.result or {}).get("num_entities")
+        rows = words.count(count, "row") if isinstance(count, int) else ""
+        with card("First predictions", aside=rows, flush=True):
+            draw_preview(view.preview)
+
+
+def _facts(view: _View) -> None:
+    job = view.job
+    with card("Details"), facts():
+        fact("Job", job.id).classes("rc-mono")
+        for name, moment in (
+            ("Created", job.created_at),
+            ("Started", job.started_at),
+            ("Ended", job.ended_at),
+        ):
+            fact(name, words.moment(moment))
+        if job.attempts > 1:
+            fact("Attempts", str(job.attempts))
+        for parent in job.parents:
+            with fact("Needs"):
+                html.a(parent, href=f"{ROOM}/{parent}").classes("rc-mono")
+        anchor = job.config.get("anchor") or job.config.get("anchor_time")
+        if anchor:
+            fact("Anchor time", str(anchor))
+        for name, value in job.tags.items():
+            fact(f"Tag {name}", value)
+        if view.query_text:
+            with fact("Query"), fold("The sentence"):
+                html.pre(view.query_text).classes("rc-pql")

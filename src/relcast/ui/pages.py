@@ -1,0 +1,42 @@
+"""Every page and its URL."""
+
+from __future__ import annotations
+
+from nicegui import app, ui
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from relcast.ui.admin import show_admin
+from relcast.ui.downloads import download
+from relcast.ui.graphs import show_graph, show_new_graph
+from relcast.ui.job import show_job
+from relcast.ui.jobs import show_jobs
+from relcast.ui.new_query import show_new_query
+from relcast.ui.queries import show_queries
+from relcast.ui.query import show_query
+from relcast.ui.signin import HOME, STATIC, show_login, sign_in, sign_out
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Register pages and plain routes with NiceGUI's app; once in a process."""
+    app.mount("/_ui", StaticFiles(directory=STATIC), name="relcast-static")
+    app.add_route("/", _home)
+    app.add_route("/login", show_login, methods=["GET"])
+    app.add_route("/login", sign_in, methods=["POST"])
+    app.add_route("/logout", sign_out, methods=["POST"])
+    app.add_route("/downloads/{job_id}/{file}", download)
+    ui.page("/queries")(show_queries)
+    ui.page("/queries/new")(show_new_query)
+    ui.page("/queries/{query_id}")(show_query)
+    ui.page("/graphs/new")(show_new_graph)
+    ui.page("/graphs/{graph_id}")(show_graph)
+    ui.page("/jobs")(show_jobs)
+    ui.page("/jobs/{job_id}")(show_job)
+    ui.page("/admin")(show_admin)
+
+
+async def _home(request: Request) -> RedirectResponse:
+    return RedirectResponse(HOME, status_code=303)
