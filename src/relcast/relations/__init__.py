@@ -15,16 +15,20 @@ from relcast.relations.arrays import (
 )
 from relcast.relations.asof import known_slices, latest_known, rows_known
 from relcast.relations.build import FORMAT, build
+from relcast.relations.streams import Events, events_below, events_of
 
 __all__ = [
     "FORMAT",
     "NEVER",
     "NOT_A_TIME",
     "ColumnArray",
+    "Events",
     "LinkArrays",
     "Relations",
     "TableArrays",
     "build",
+    "events_below",
+    "events_of",
     "known_slices",
     "latest_known",
     "rows_known",

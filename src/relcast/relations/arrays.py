@@ -99,6 +99,8 @@ class TableArrays:
         rows: Number of rows.
         time: int64[rows] ns UTC of the time column; None without one (always known).
         end_time: int64[rows] ns UTC; ``NOT_A_TIME`` never ends; None without an end time column.
+        order: Dense rows in the order of (time, primary key or content, row), without the rows
+            whose time is missing.
         parquet: The snapshot's file of the table.
     """
 
@@ -106,6 +108,7 @@ class TableArrays:
     rows: int
     time: npt.NDArray[np.int64] | None
     end_time: npt.NDArray[np.int64] | None
+    order: Array
     parquet: Path
     columns: Mapping[str, ColumnArray] = field(repr=False)
 
@@ -242,6 +245,7 @@ def _load_table(root: Path, table: Table, entry: Mapping[str, Any], file: Path) 
         rows=entry["rows"],
         time=columns[table.time_column].values if table.time_column else None,
         end_time=columns[table.end_time_column].values if table.end_time_column else None,
+        order=load_array(where / "order.npy"),
         parquet=file,
         columns=columns,
     )

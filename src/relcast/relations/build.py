@@ -28,7 +28,7 @@ from relcast.relations.arrays import Kind, Relations
 
 __all__ = ["FORMAT", "SnapshotFiles", "TableFile", "build"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout on disk; a new one is built beside the old."""
 
 
@@ -85,7 +85,7 @@ def _publish(staging: Path, final: Path) -> None:
 def _write(snapshot: SnapshotFiles, parquet: Mapping[str, Path], root: Path) -> None:
     root.mkdir()
     tables: dict[str, Any] = {}
-    orders: dict[str, tuple[Array64, Array64 | None]] = {}
+    times: dict[str, Array64 | None] = {}
     for number, (name, table) in enumerate(snapshot.graph.tables.items()):
         where = root / f"table{number}"
         where.mkdir()
@@ -94,6 +94,9 @@ def _write(snapshot: SnapshotFiles, parquet: Mapping[str, Path], root: Path) -> 
             _write_column(parquet[name], column, table, where, f"column{k}")
             for k, column in enumerate(table.columns)
         ]
+        order, times[name] = _time_order(table, parquet[name])
+        np.save(where / "order.npy", _narrow(order, file.metadata.num_rows), allow_pickle=False)
+        del order
         tables[name] = {
             "directory": where.name,
             "rows": file.metadata.num_rows,
@@ -104,9 +107,8 @@ def _write(snapshot: SnapshotFiles, parquet: Mapping[str, Path], root: Path) -> 
     for number, link in enumerate(snapshot.graph.links):
         where = root / f"link{number}"
         where.mkdir()
-        if link.table not in orders:
-            orders[link.table] = _time_order(snapshot.graph.table(link.table), parquet[link.table])
-        timed = _write_link(snapshot.graph, link, parquet, orders[link.table], where)
+        order = np.load(root / tables[link.table]["directory"] / "order.npy", allow_pickle=False)
+        timed = _write_link(snapshot.graph, link, parquet, order, times[link.table], where)
         links.append({"link": link.to_json(), "directory": where.name, "timed": timed})
     manifest = {
         "format": FORMAT,
@@ -200,11 +202,16 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     return total
 
 
+def _narrow(rows: Array64, count: int) -> npt.NDArray[Any]:
+    return rows.astype(np.int32) if count < np.iinfo(np.int32).max else rows
+
+
 def _write_link(
     graph: Graph,
     link: Link,
     parquet: Mapping[str, Path],
-    order: tuple[Array64, Array64 | None],
+    order: npt.NDArray[Any],
+    time: Array64 | None,
     where: Path,
 ) -> bool:
     key = graph.table(link.to).primary_key
@@ -212,10 +219,8 @@ def _write_link(
     children = pq.read_table(parquet[link.table], columns=[link.foreign_key]).column(0)
     parent = convert.match_keys(convert.one_array(children), parents)
     del children
-    rows, time = order
-    indptr, child = kernels.group_by_parent(parent, rows, len(parents))
-    if len(parent) < np.iinfo(np.int32).max:
-        child = child.astype(np.int32)
+    indptr, child = kernels.group_by_parent(parent, order, len(parents))
+    child = _narrow(child, len(parent))
     np.save(where / "parent.npy", parent, allow_pickle=False)
     np.save(where / "indptr.npy", indptr, allow_pickle=False)
     np.save(where / "child.npy", child, allow_pickle=False)

@@ -85,13 +85,7 @@ def categories(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], list[str
     The order depends on the values alone, never on the rows' order.
     """
     array = one_array(column)
-    if not pa.types.is_string(array.type):
-        if pa.types.is_floating(array.type):
-            array = pc.if_else(pc.is_nan(array), None, array)
-            whole = pc.all(pc.equal(pc.trunc(array), array)).as_py()
-            if whole is not False and _fits_int64(array):
-                array = array.cast(pa.int64())
-        array = array.cast(pa.string())
+    array = _text(array)
     encoded = array.dictionary_encode()
     words = encoded.dictionary
     order = pc.sort_indices(words).to_numpy()
@@ -113,7 +107,7 @@ def match_keys(keys: pa.Array, among: pa.Array) -> npt.NDArray[np.int64]:
     """Return the place of each key in ``among`` (int64), -1 when null or absent."""
     keys, among = _comparable(keys), _comparable(among)
     if keys.type != among.type:
-        keys, among = keys.cast(pa.string()), among.cast(pa.string())
+        keys, among = _text(keys), _text(among)
     found = pc.index_in(keys, value_set=among, skip_nulls=True)
     places: npt.NDArray[np.int64] = (
         found.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
@@ -123,21 +117,21 @@ def match_keys(keys: pa.Array, among: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def _comparable(array: pa.Array) -> pa.Array:
-    """Bring a key to int64, string or its own type, so that equal keys compare equal."""
+    """Bring integers of every width to int64, and every kind of text to string."""
     kind = array.type
-    if pa.types.is_null(kind):
+    if pa.types.is_null(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
         return array.cast(pa.int64())
-    if pa.types.is_integer(kind):
-        return array if kind == pa.uint64() else array.cast(pa.int64())
-    if pa.types.is_floating(kind):
-        array = pc.if_else(pc.is_nan(array), None, array)
-        whole = pc.all(pc.equal(pc.trunc(array), array)).as_py()
-        return array.cast(pa.int64()) if whole is not False and _fits_int64(array) else array
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
     return array
 
 
-def _fits_int64(array: pa.Array) -> bool:
-    top = pc.max(pc.abs(array)).as_py()
-    return top is None or top < 2**53
+def _text(array: pa.Array) -> pa.Array:
+    """Write values as text, each by itself: a whole float is written like the integer."""
+    if not pa.types.is_floating(array.type):
+        return array.cast(pa.string())
+    array = array.cast(pa.float64())
+    array = pc.if_else(pc.is_nan(array), None, array)
+    whole = pc.and_(pc.equal(pc.trunc(array), array), pc.less(pc.abs(array), 2.0**53))
+    integers = pc.if_else(whole, array, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(integers, array.cast(pa.string()))

@@ -1,0 +1,209 @@
+"""A set of features: generated from schema and query, computed for any examples, kept as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relcast.core.errors import ModelError
+from relcast.core.progress import Silent, Stage
+from relcast.learners.features.families import Block, prepare
+from relcast.learners.features.generate import generate
+from relcast.learners.features.resolver import Resolver
+from relcast.learners.features.spec import Feature
+from relcast.learners.features.target import Target
+from relcast.pql.ast import CheckedQuery
+from relcast.relations import Relations
+
+__all__ = ["FORMAT", "FeatureMatrix", "FeatureSet"]
+
+FORMAT = 1
+"""Version of the JSON."""
+
+_CHUNK = 8192
+_NOBODY = Silent()
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """Features of n examples.
+
+    Attributes:
+        values: float32[n, f], column-major; NaN is missing; a category is its index.
+        features: The f features, by column.
+    """
+
+    values: npt.NDArray[np.float32]
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features that are known at an example's anchor, and how to compute them.
+
+    Everything is by name and by value: a set made from one snapshot computes on any later one.
+
+    Attributes:
+        entity_table: Whose rows examples are.
+        temporal: Whether examples have anchors.
+        features: The features, strongest families first.
+        target: The shape of a temporal target, for past labels.
+    """
+
+    entity_table: str
+    temporal: bool
+    features: tuple[Feature, ...]
+    target: Target | None = field(default=None, repr=False)
+
+    @classmethod
+    def generate(
+        cls,
+        relations: Relations,
+        query: CheckedQuery,
+        *,
+        budget: int = 400,
+        until: int | None = None,
+    ) -> FeatureSet:
+        """Make features from the schema, the query, and the rows known at ``until``.
+
+        Args:
+            relations: The snapshot; read for vocabularies, rhythm and columns that never vary.
+            query: Decides the horizon, the past labels, and what may not be an input.
+            budget: Most features; strongest families come first.
+            until: The training side's last anchor in ns UTC; nothing later is read. None reads
+                everything (static queries).
+        """
+        target = Target.of(query.query.target) if query.temporal else None
+        features = generate(relations, query, target, budget=budget, until=until)
+        return cls(query.entity_table, query.temporal, features, target)
+
+    def compute(
+        self,
+        relations: Relations,
+        entity_rows: npt.NDArray[np.int64],
+        anchors: npt.NDArray[np.int64] | None,
+        *,
+        threads: int = 1,
+        progress: Stage = _NOBODY,
+    ) -> FeatureMatrix:
+        """Compute every feature of every example from what was known at its anchor.
+
+        Args:
+            relations: Any snapshot of the same graph.
+            entity_rows: int64[n] dense rows of the entity table.
+            anchors: int64[n] ns UTC; None (static queries) knows everything.
+            threads: Threads that share the work; the result does not depend on them.
+            progress: A running stage that hears how many features are done.
+
+        Raises ``features.schema`` when the snapshot lacks a table, column or link.
+        """
+        rows = np.ascontiguousarray(entity_rows, dtype=np.int64)
+        moments = None if anchors is None else np.ascontiguousarray(anchors, dtype=np.int64)
+        self._check(relations, temporal=moments is not None)
+        resolver = Resolver(relations, self.entity_table, rows, moments, self.target)
+        values = np.empty((len(rows), len(self.features)), dtype=np.float32, order="F")
+        done = 0
+        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+            for places in _groups(self.features):
+                block = prepare(resolver, [self.features[k] for k in places])
+                _fill(block, values, places, pool)
+                done += len(places)
+                progress.update(done=done, total=len(self.features), unit="features")
+        return FeatureMatrix(values, self.features)
+
+    def select(self, indices: Iterable[int]) -> FeatureSet:
+        """Return the set with these features only, in this order."""
+        chosen = tuple(self.features[int(k)] for k in indices)
+        return FeatureSet(self.entity_table, self.temporal, chosen, self.target)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready object; ``from_json`` gives an equal set."""
+        return {
+            "format": FORMAT,
+            "entity_table": self.entity_table,
+            "temporal": self.temporal,
+            "target": None if self.target is None else self.target.to_json(),
+            "features": [f.to_json() for f in self.features],
+        }
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> FeatureSet:
+        """Return the set of a JSON object; raises ``features.unreadable`` when it is none."""
+        try:
+            if obj["format"] != FORMAT:
+                raise ModelError(
+                    f"The features were written in format {obj['format']}, not {FORMAT}",
+                    code="features.unreadable",
+                    hint="Train the model again with this version.",
+                )
+            target = obj["target"]
+            return cls(
+                obj["entity_table"],
+                obj["temporal"],
+                tuple(Feature.from_json(f) for f in obj["features"]),
+                None if target is None else Target.from_json(target),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The features cannot be read: {error!r}",
+                code="features.unreadable",
+                hint="The file is damaged; train the model again.",
+            ) from error
+
+    def _check(self, relations: Relations, *, temporal: bool) -> None:
+        if temporal != self.temporal:
+            has, needs = ("anchors", "none") if temporal else ("no anchors", "them")
+            raise ModelError(
+                f"The examples have {has}, but the features of {self.entity_table!r} need {needs}",
+                code="features.schema",
+                hint="Use features of a query of the same kind.",
+            )
+        for feature in self.features:
+            relations.table(feature.table)
+            if feature.column is not None:
+                relations.table(feature.table).column(feature.column)
+
+
+def _groups(features: Sequence[Feature]) -> list[list[int]]:
+    """Return the places of features that one pass computes."""
+    groups: dict[Any, list[int]] = {}
+    for place, feature in enumerate(features):
+        recipe = feature.recipe
+        groups.setdefault(_key(recipe), []).append(place)
+    return list(groups.values())
+
+
+def _key(recipe: Any) -> Any:
+    if recipe.family in ("past", "calendar"):
+        return recipe.family
+    return recipe.family, recipe.seed, recipe.stream, recipe.value
+
+
+def _fill(
+    block: Block, values: npt.NDArray[np.float32], places: list[int], pool: ThreadPoolExecutor
+) -> None:
+    direct = block.inverse is None
+    shape = (block.rows, len(places))
+    found = None if direct else np.empty(shape, dtype=np.float32, order="F")
+
+    def work(begin: int) -> None:
+        part = slice(begin, min(begin + _CHUNK, block.rows))
+        numbers = block.fill(part)
+        with np.errstate(invalid="ignore"):
+            narrow = np.clip(numbers, -_LARGEST, _LARGEST).astype(np.float32)
+        for k, place in enumerate(places):
+            if found is None:
+                values[part, place] = narrow[:, k]
+            else:
+                found[part, k] = narrow[:, k]
+
+    list(pool.map(work, range(0, block.rows, _CHUNK)))
+    if found is not None and block.inverse is not None:
+        for k, place in enumerate(places):
+            values[:, place] = found[:, k][block.inverse]

@@ -1,0 +1,380 @@
+"""The compiled loops over events: one pass backwards from the anchor per example.
+
+Shapes: E events in owner order, n examples, W windows from short to long (-1, everything, last).
+``time`` is empty where events are always known; ``over`` and ``known`` are empty where no event
+ends and where every value is known with its event. Results depend on the events known at the
+example's anchor and on nothing else, in an order that is fixed, so they are the same bits in any
+batch. All release the GIL.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from relcast.relations.kernels import known_end
+
+__all__ = [
+    "bucket_codes",
+    "bucket_numbers",
+    "recent_codes",
+    "recent_numbers",
+    "timing",
+    "window_codes",
+    "window_numbers",
+]
+
+_FIRST = np.iinfo(np.int64).min
+_DAY = 86_400e9
+
+
+@njit(nogil=True, cache=True)
+def window_limit(anchor: int, width: int) -> int:
+    """Return the open left end of a window; -1 wide is everything."""
+    if width < 0 or anchor < _FIRST + width:
+        return _FIRST
+    return anchor - width
+
+
+@njit(nogil=True, cache=True)
+def usable(over: Any, known: Any, j: int, anchor: int) -> bool:
+    """Tell whether an event's value may be used at the anchor."""
+    if over.size > 0 and over[j] <= anchor:
+        return False
+    return not (known.size > 0 and known[j] > anchor)
+
+
+@njit(nogil=True, cache=True)
+def window_numbers(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    values: Any,
+    owners: Any,
+    anchors: Any,
+    widths: Any,
+    out: Any,
+) -> None:
+    """Write count, sum, mean, min, max, std of the values that are not NaN: ``out`` [n, W, 6].
+
+    Deviations are taken from the latest value, so that a large mean costs no digits.
+    """
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        begin, j = 0, -1
+        if p >= 0:
+            begin = indptr[p]
+            j = known_end(time, begin, indptr[p + 1], a) - 1
+        count, total, origin, first, second = 0, 0.0, 0.0, 0.0, 0.0
+        low, high = np.inf, -np.inf
+        for w in range(len(widths)):
+            limit = window_limit(a, widths[w])
+            while j >= begin and (time.size == 0 or time[j] > limit):
+                v = values[j]
+                if not np.isnan(v) and usable(over, known, j, a):
+                    if count == 0:
+                        origin = v
+                    count += 1
+                    total += v
+                    first += v - origin
+                    second += (v - origin) * (v - origin)
+                    low = min(low, v)
+                    high = max(high, v)
+                j -= 1
+            out[i, w, 0] = count
+            out[i, w, 1] = total
+            if count == 0:
+                out[i, w, 2:6] = np.nan
+            else:
+                mean = first / count
+                out[i, w, 2] = origin + mean
+                out[i, w, 3] = low
+                out[i, w, 4] = high
+                out[i, w, 5] = np.sqrt(max(0.0, second / count - mean * mean))
+
+
+@njit(nogil=True, cache=True)
+def recent_numbers(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    values: Any,
+    owners: Any,
+    anchors: Any,
+    counts: Any,
+    halves: Any,
+    fades: Any,
+    out: Any,
+) -> None:
+    """Write the first value, means of the last k, and weighted means: ``out`` [n, 1+K+H+F].
+
+    ``counts`` (ascending) are the k; ``halves`` half-lives in ns of the time before the anchor;
+    ``fades`` half-lives in events. Means take what there is when fewer than k values are known.
+    """
+    ks, hs, fs = len(counts), len(halves), len(fades)
+    weights, sums = np.empty(hs + fs), np.empty(hs + fs)
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        out[i, :] = np.nan
+        if p < 0:
+            continue
+        begin = indptr[p]
+        end = known_end(time, begin, indptr[p + 1], a)
+        weights[:] = 0.0
+        sums[:] = 0.0
+        seen, total, k = 0, 0.0, 0
+        for j in range(end - 1, begin - 1, -1):
+            v = values[j]
+            if np.isnan(v) or not usable(over, known, j, a):
+                continue
+            if ks > 0 and seen < counts[ks - 1]:
+                total += v
+                while k < ks and seen + 1 > counts[k]:
+                    k += 1
+                for m in range(k, ks):
+                    out[i, 1 + m] = total / (seen + 1)
+            for m in range(fs):
+                weight = 0.5 ** (seen / fades[m])
+                weights[hs + m] += weight
+                sums[hs + m] += weight * v
+            seen += 1
+            if hs > 0 and time.size > 0:
+                age = float(a - time[j])
+                for m in range(hs):
+                    weight = 0.5 ** (age / halves[m])
+                    weights[m] += weight
+                    sums[m] += weight * v
+            out[i, 0] = v
+        for m in range(hs + fs):
+            if weights[m] > 0.0:
+                out[i, 1 + ks + m] = sums[m] / weights[m]
+
+
+@njit(nogil=True, cache=True)
+def window_codes(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    codes: Any,
+    slots: Any,
+    owners: Any,
+    anchors: Any,
+    widths: Any,
+    out: Any,
+) -> None:
+    """Write counts per slot, count of all, and distinct codes: ``out`` [n, W, C + 2].
+
+    ``slots`` gives the slot of each code, -1 for codes that are only counted.
+    """
+    slot_count = out.shape[2] - 2
+    stamp = np.zeros(len(slots), dtype=np.int64)
+    tally = np.empty(slot_count + 2)
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        begin, j = 0, -1
+        if p >= 0:
+            begin = indptr[p]
+            j = known_end(time, begin, indptr[p + 1], a) - 1
+        tally[:] = 0.0
+        for w in range(len(widths)):
+            limit = window_limit(a, widths[w])
+            while j >= begin and (time.size == 0 or time[j] > limit):
+                c = codes[j]
+                if c >= 0 and usable(over, known, j, a):
+                    if slots[c] >= 0:
+                        tally[slots[c]] += 1.0
+                    tally[slot_count] += 1.0
+                    if stamp[c] != i + 1:
+                        stamp[c] = i + 1
+                        tally[slot_count + 1] += 1.0
+                j -= 1
+            out[i, w, :] = tally
+
+
+@njit(nogil=True, cache=True)
+def recent_codes(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    codes: Any,
+    owners: Any,
+    anchors: Any,
+    out: Any,
+) -> None:
+    """Write the last and first code, and for how many events the last has stood: ``out`` [n, 3]."""
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        out[i, :] = np.nan
+        if p < 0:
+            continue
+        begin = indptr[p]
+        end = known_end(time, begin, indptr[p + 1], a)
+        last, run, running = -1, 0, True
+        for j in range(end - 1, begin - 1, -1):
+            c = codes[j]
+            if c < 0 or not usable(over, known, j, a):
+                continue
+            if last < 0:
+                last = c
+            if running and c == last:
+                run += 1
+            else:
+                running = False
+            out[i, 1] = c
+        if last >= 0:
+            out[i, 0] = last
+            out[i, 2] = run
+
+
+@njit(nogil=True, cache=True)
+def timing(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    values: Any,
+    owners: Any,
+    anchors: Any,
+    widths: Any,
+    halves: Any,
+    out: Any,
+) -> None:
+    """Write when events with a value happened: ``out`` [n, 5 + W + H].
+
+    Days since the last and the first, mean gap, last gap, standard deviation of gaps (days), then
+    the count per window, then counts that fade with the half-lives (ns).
+    """
+    ws, hs = len(widths), len(halves)
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        out[i, :5] = np.nan
+        out[i, 5:] = 0.0
+        begin, end = 0, 0
+        if p >= 0:
+            begin = indptr[p]
+            end = known_end(time, begin, indptr[p + 1], a)
+        count, w = 0, 0
+        limit = window_limit(a, widths[0]) if ws > 0 else _FIRST
+        newest, oldest = np.int64(0), np.int64(0)
+        first, second = 0.0, 0.0
+        for j in range(end - 1, begin - 1, -1):
+            v = values[j]
+            if np.isnan(v) or not usable(over, known, j, a):
+                continue
+            if time.size > 0:
+                t = time[j]
+                while w < ws and t <= limit:
+                    out[i, 5 + w] = count
+                    w += 1
+                    if w < ws:
+                        limit = window_limit(a, widths[w])
+                if count == 0:
+                    newest = t
+                else:
+                    gap = (oldest - t) / _DAY
+                    if count == 1:
+                        out[i, 3] = gap
+                    first += gap
+                    second += gap * gap
+                oldest = t
+                for m in range(hs):
+                    out[i, 5 + ws + m] += 0.5 ** (float(a - t) / halves[m])
+            count += 1
+        while w < ws:
+            out[i, 5 + w] = count
+            w += 1
+        if count > 0 and time.size > 0:
+            out[i, 0] = (a - newest) / _DAY
+            out[i, 1] = (a - oldest) / _DAY
+            if count > 1:
+                mean = first / (count - 1)
+                out[i, 2] = mean
+                out[i, 4] = np.sqrt(max(0.0, second / (count - 1) - mean * mean))
+
+
+@njit(nogil=True, cache=True)
+def bucket_numbers(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    values: Any,
+    owners: Any,
+    anchors: Any,
+    edges: Any,
+    which: Any,
+    out: Any,
+) -> None:
+    """Write count, sum, min, max, first, last per past window: ``out`` [n, K, 6].
+
+    Window k of example i is ``(edges[which[i], k + 1], edges[which[i], k]]``.
+    """
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        begin, j = 0, -1
+        if p >= 0:
+            begin = indptr[p]
+            j = known_end(time, begin, indptr[p + 1], a) - 1
+        for k in range(out.shape[1]):
+            count, total, low, high = 0, 0.0, np.nan, np.nan
+            first, last = np.nan, np.nan
+            limit = edges[which[i], k + 1]
+            while j >= begin and time[j] > limit:
+                v = values[j]
+                if not np.isnan(v) and usable(over, known, j, a):
+                    if count == 0:
+                        low, high, last = v, v, v
+                    count += 1
+                    total += v
+                    low = min(low, v)
+                    high = max(high, v)
+                    first = v
+                j -= 1
+            out[i, k, 0] = count
+            out[i, k, 1] = total
+            out[i, k, 2] = low
+            out[i, k, 3] = high
+            out[i, k, 4] = first
+            out[i, k, 5] = last
+
+
+@njit(nogil=True, cache=True)
+def bucket_codes(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    codes: Any,
+    distinct: int,
+    owners: Any,
+    anchors: Any,
+    edges: Any,
+    which: Any,
+    out: Any,
+) -> None:
+    """Write how many different codes each past window holds: ``out`` [n, K]."""
+    stamp = np.zeros(max(distinct, 1), dtype=np.int64)
+    mark = 0
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        begin, j = 0, -1
+        if p >= 0:
+            begin = indptr[p]
+            j = known_end(time, begin, indptr[p + 1], a) - 1
+        for k in range(out.shape[1]):
+            mark += 1
+            found = 0
+            limit = edges[which[i], k + 1]
+            while j >= begin and time[j] > limit:
+                c = codes[j]
+                if c >= 0 and usable(over, known, j, a) and stamp[c] != mark:
+                    stamp[c] = mark
+                    found += 1
+                j -= 1
+            out[i, k] = found

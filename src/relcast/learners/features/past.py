@@ -1,0 +1,167 @@
+"""Past labels: the target itself, in windows of its own length that end at the anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relcast.learners.features import kernels
+from relcast.learners.features.families import Block
+from relcast.learners.features.resolver import Resolver
+from relcast.learners.features.spec import Feature, Stream
+from relcast.learners.features.target import Operand, TargetAggregation, holds
+from relcast.pql.ast import AggregationKind
+
+__all__ = ["past"]
+
+Rows = npt.NDArray[np.int64]
+Float = npt.NDArray[np.float64]
+
+_COLUMN = {
+    AggregationKind.COUNT: 0,
+    AggregationKind.SUM: 1,
+    AggregationKind.MIN: 2,
+    AggregationKind.MAX: 3,
+    AggregationKind.FIRST: 4,
+    AggregationKind.LAST: 5,
+}
+_EMPTY_IS_ZERO = (AggregationKind.COUNT, AggregationKind.SUM, AggregationKind.COUNT_DISTINCT)
+_DISTINCT = (AggregationKind.COUNT_DISTINCT, AggregationKind.LIST_DISTINCT)
+
+
+def past(resolver: Resolver, features: Sequence[Feature]) -> Block:
+    """Compute past labels: values of window k, their statistics over K windows, and truth.
+
+    A window counts from the entity's first event on; a window whose aggregate is NULL (or, for a
+    condition, has a NULL part) does not count.
+    """
+    target = resolver.target
+    if target is None:
+        raise AssertionError("past labels need the target")
+    reach = max(f.recipe.other + (f.recipe.measure in ("value", "truth")) for f in features)
+    moments, which = np.unique(resolver.anchors, return_inverse=True)
+    series = [
+        _Series(resolver, part, number, part.edges(moments, reach), which)
+        for number, part in enumerate(target.aggregations)
+    ]
+
+    def fill(part: slice) -> Float:
+        values = [s.compute(part) for s in series]
+        truth = None
+        if target.condition is not None:
+            tests = [s.operand(v) for s, v in zip(series, values, strict=True)]
+
+            def operand(leaf: Mapping[str, Any]) -> Operand:
+                found: Operand = tests[leaf["aggregation"]]
+                return found
+
+            missing = np.logical_or.reduce([t.missing for t in tests])
+            truth = np.where(missing, np.nan, holds(target.condition, operand))
+            alive = np.logical_or.reduce([~np.isnan(v) for v in values])
+            truth = np.where(alive, truth, np.nan)
+        return np.stack([_measure(f, values, truth) for f in features], axis=1)
+
+    return Block(len(resolver.rows), None, fill)
+
+
+def _measure(feature: Feature, values: Sequence[Float], truth: Float | None) -> Float:
+    recipe = feature.recipe
+    number = recipe.value.number if recipe.value is not None else 0
+    if recipe.measure in ("truth", "frequency", "windows since"):
+        if truth is None:
+            raise AssertionError("only a condition has a truth")
+        table = truth
+    else:
+        table = values[number]
+    if recipe.measure in ("value", "truth"):
+        return table[:, recipe.other]
+    if recipe.measure == "windows since":
+        met = table[:, : recipe.other] == 1.0
+        return np.where(met.any(axis=1), met.argmax(axis=1), np.nan)
+    return _mean(table[:, : recipe.other])
+
+
+def _mean(table: Float) -> Float:
+    here = ~np.isnan(table)
+    count = here.sum(axis=1)
+    total = np.where(here, table, 0.0).sum(axis=1)
+    return np.asarray(total / np.where(count == 0, np.nan, count), dtype=np.float64)
+
+
+class _Series:
+    """One aggregation's values in past windows."""
+
+    def __init__(
+        self, resolver: Resolver, part: TargetAggregation, number: int, edges: Rows, which: Rows
+    ) -> None:
+        from relcast.learners.features.spec import Value
+
+        self.part, self.edges, self.which = part, np.ascontiguousarray(edges), which
+        self.resolver = resolver
+        self.stream = Stream(part.table, (), (part.link,))
+        self.events = resolver.events(self.stream)
+        self.words: Sequence[str] | None = None
+        value = Value("target", part.table, part.column, number=number)
+        self.codes: npt.NDArray[np.int32] | None = None
+        coded = part.column is not None and part.kind in (
+            *_DISTINCT,
+            AggregationKind.FIRST,
+            AggregationKind.LAST,
+        )
+        if coded and (part.kind in _DISTINCT or _worded(resolver, part)):
+            codes = resolver.codes(value)
+            edge, self.known, self.over = resolver.edge_codes(self.events, codes)
+            if part.kind in _DISTINCT:
+                self.codes, self.distinct = edge, codes.count
+            else:
+                self.words = codes.words
+                self.values = np.where(edge < 0, np.nan, edge)
+        else:
+            numbers = resolver.numbers(value)
+            self.values, self.known, self.over = resolver.edge_numbers(self.events, numbers)
+
+    def compute(self, rows: slice) -> Float:
+        """Return the aggregate in each window, float64[range, K]; NaN where it does not count."""
+        events, part = self.events, self.part
+        owners, anchors = self.resolver.rows[rows], self.resolver.anchors[rows]
+        which = self.which[rows]
+        windows = self.edges.shape[1] - 1
+        common = (events.indptr, events.time, self.over, self.known)
+        if self.codes is not None:
+            found = np.empty((len(owners), windows))
+            kernels.bucket_codes(
+                *common, self.codes, self.distinct, owners, anchors, self.edges, which, found
+            )
+        else:
+            out = np.empty((len(owners), windows, 6))
+            kernels.bucket_numbers(*common, self.values, owners, anchors, self.edges, which, out)
+            if part.kind is AggregationKind.AVG:
+                count = out[:, :, 0]
+                found = out[:, :, 1] / np.where(count == 0, np.nan, count)
+            else:
+                found = out[:, :, _COLUMN[part.kind]]
+        if part.kind in _EMPTY_IS_ZERO:
+            begun = self._first(owners)
+            found = np.where(self.edges[which, :-1] >= begun[:, None], found, np.nan)
+        return found
+
+    def _first(self, owners: Rows) -> Rows:
+        """Return the time of each owner's first event; the latest time there is without one."""
+        place = self.events.indptr[owners]
+        some = self.events.indptr[owners + 1] > place
+        time = np.append(self.events.time, np.iinfo(np.int64).max)
+        return np.where(some, time[np.where(some, place, -1)], np.iinfo(np.int64).max)
+
+    def operand(self, values: Float) -> Operand:
+        missing = np.isnan(values)
+        if self.words is not None:
+            return Operand(np.where(missing, 0, values).astype(np.int64), missing, self.words)
+        return Operand(values, missing)
+
+
+def _worded(resolver: Resolver, part: TargetAggregation) -> bool:
+    dtype = resolver.relations.graph.table(part.table).column(part.column or "").dtype
+    return not (dtype.is_number or dtype.is_time or dtype.value == "bool")

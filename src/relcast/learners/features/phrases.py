@@ -1,0 +1,98 @@
+"""The words of feature names."""
+
+from __future__ import annotations
+
+from relcast.core.schema import Graph, Link
+from relcast.learners.features.spec import Step, Stream, Value
+from relcast.learners.features.target import TargetAggregation
+from relcast.learners.features.windows import length
+from relcast.pql.ast import AggregationKind, Unit
+
+__all__ = ["Phrases"]
+
+_WORDS = {
+    AggregationKind.SUM: "sum",
+    AggregationKind.AVG: "mean",
+    AggregationKind.MIN: "min",
+    AggregationKind.MAX: "max",
+    AggregationKind.COUNT: "count",
+    AggregationKind.COUNT_DISTINCT: "distinct",
+    AggregationKind.FIRST: "first",
+    AggregationKind.LAST: "last",
+    AggregationKind.LIST_DISTINCT: "distinct",
+}
+
+
+class Phrases:
+    """Names things in a graph; a link is named only where there could be two."""
+
+    def __init__(self, graph: Graph, entity_table: str) -> None:
+        self.graph = graph
+        self.entity_table = entity_table
+
+    def target(self, part: TargetAggregation) -> str:
+        """Return ``mean of results.position where the target's filter holds``."""
+        what = f"{part.table}.{part.column or '*'}"
+        where = " where the target's filter holds" if part.where is not None else ""
+        return f"{_WORDS[part.kind]} of {what}{where}{self._by(part.link)}"
+
+    def back(self, part: TargetAggregation, k: int) -> str:
+        """Return ``the last 30 days``, or ``the 30 days before the last 60`` for later windows."""
+        if part.unit is Unit.months:
+            one, skipped = _months(part.length), _months(part.length * k)
+        else:
+            one, skipped = length(part.nanoseconds), length(part.nanoseconds * k) if k else ""
+        return f"the last {one}" if k == 0 else f"the {one} before the last {skipped}"
+
+    def value(self, value: Value) -> str:
+        """Return what a value is: ``results.points``, ``circuits.alt (via circuitId)``, ..."""
+        what = f"{value.table}.{value.column}"
+        match value.kind:
+            case "own":
+                return what
+            case "joined":
+                return f"{what} (via {value.path[-1].foreign_key})"
+            case "parent":
+                return f"{value.path[-1].table}.{value.path[-1].foreign_key}"
+            case "prior":
+                key = value.path[-1].foreign_key
+                before = length(value.width) if value.width >= 0 else "time"
+                return f"the {key}'s mean {what} in the {before} before"
+            case "relative":
+                return f"{what} relative to the same {value.path[-1].foreign_key}"
+            case "target":
+                return f"{what} where the target's filter holds"
+
+    def rows(self, value: Value) -> str:
+        """Return ``results rows``."""
+        if value.kind == "target":
+            return f"{value.table} rows where the target's filter holds"
+        return f"{value.table} rows"
+
+    def stream(self, stream: Stream) -> str:
+        """Return where events belong, nothing for the entity's own over its only link."""
+        if not stream.down:
+            return " of all"
+        through = f" (through {stream.down[0].table})" if len(stream.down) > 1 else ""
+        return f"{through}{self._by(stream.down[0])}{self.seed(stream.seed)}"
+
+    def seed(self, seed: tuple[Step, ...]) -> str:
+        """Return ``, of the constructorId of the last results row``."""
+        if not seed:
+            return ""
+        words = []
+        for step in reversed(seed):
+            if step.kind == "up":
+                words.append(f"the {step.link.foreign_key}")
+            else:
+                words.append(f"the last {step.link.table} row{self._by(step.link)}")
+        return ", of " + " of ".join(words)
+
+    def _by(self, link: Link) -> str:
+        """Return `` (by origin)`` where the table has several links to one table."""
+        twins = [k for k in self.graph.links_to(link.to) if k.table == link.table]
+        return f" (by {link.foreign_key})" if len(twins) > 1 else ""
+
+
+def _months(number: int) -> str:
+    return f"{number} month" if number == 1 else f"{number} months"
