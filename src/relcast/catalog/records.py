@@ -212,7 +212,7 @@ class JobRecord:
         """The stage that runs, or the last one that began; None before the first."""
         begun = [s for s in self.stages if s.started_at is not None]
         running = [s for s in begun if s.state is JobState.RUNNING]
-        return (running or begun or [None])[-1]
+        return next(reversed(running or begun), None)
 
     def to_json(self) -> dict[str, Any]:
         return {

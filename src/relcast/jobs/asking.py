@@ -164,13 +164,13 @@ def checked_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def table_plan(plan: Any) -> dict[str, Any]:
     """Return a training table's plan as JSON; raises ``task.invalid_plan``."""
-    from relcast.tasks import TablePlan
+    from relcast.tasks.plan import TablePlan
 
     return TablePlan.from_json(plain(plan)).to_json()
 
 
 def model_plan(plan: Any) -> dict[str, Any]:
     """Return a model's plan as JSON; raises ``model.invalid_plan``."""
-    from relcast.learners import ModelPlan
+    from relcast.learners.plan import ModelPlan
 
     return ModelPlan.from_json(plain(plan)).to_json()

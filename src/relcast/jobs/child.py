@@ -8,7 +8,8 @@
 is the job's log, and exit status 1. Progress goes to standard output as JSON lines, and nothing
 else does: what libraries print is sent to the log.
 
-Standard input is a lifeline: when it ends, the server is gone, and the whole process group goes too.
+Standard input is a lifeline: when it ends, the server is gone, and the whole process group goes
+too.
 """
 
 from __future__ import annotations

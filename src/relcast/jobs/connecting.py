@@ -127,7 +127,7 @@ class Connecting(Rooms):
         overrides: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> GraphRecord:
-        """Make a graph of a source's tables by inference; ``record.reasons`` says why, per decision.
+        """Make a graph of a source's tables by inference; ``record.reasons`` says why.
 
         ``tables`` picks some (None: all). ``overrides`` is ``{"tables": {name: {"primary_key",
         "time_column", "end_time_column", "dtypes", "stypes", "columns"}}, "links": [{"table",

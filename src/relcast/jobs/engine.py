@@ -163,7 +163,7 @@ class Engine:
         except RunReleased:
             jobs.release(job_id, attempt)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — a job must end, whatever of ours broke
             _log.exception("job %s ended by our fault", job_id)
             message = f"Something of ours broke: {type(error).__name__}: {error}"
             jobs.move(job_id, JobState.FAILED, attempt=attempt, error=crashed(job_id, message))
@@ -182,7 +182,7 @@ class Engine:
                 if time.monotonic() >= reap_at:
                     reap_at = time.monotonic() + _REAP_SECONDS
                     self._reap()
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # A full disk or a lock that was held too long: the next round tries again.
                 _log.exception("the jobs' sweeper will try again")
                 time.sleep(1.0)

@@ -1,7 +1,7 @@
 """What the jobs of each kind do, as steps: ingest -> table -> train or predict -> publish.
 
-A road gets a ``Run`` and returns the job's result. It computes nothing itself. What it writes to the
-catalog on the way it writes so that doing it twice is doing it once.
+A road gets a ``Run`` and returns the job's result. It computes nothing itself. What it writes to
+the catalog on the way it writes so that doing it twice is doing it once.
 """
 
 from __future__ import annotations
@@ -282,9 +282,9 @@ def _keep_inner(run: Run, kind: JobKind, job_id: str, name: str, result: Mapping
         run.catalog.jobs.set_config(job.id, {name: job_id})
 
 
-def _result_of(run: Run, job_id: str) -> Mapping[str, Any]:
+def _result_of(run: Run, job_id: str) -> dict[str, Any]:
     """Return the result of a parent, which was DONE before this job was queued."""
-    return run.catalog.jobs.get(job_id).result or {}
+    return dict(run.catalog.jobs.get(job_id).result or {})
 
 
 def _metrics(splits: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -296,7 +296,7 @@ def _metrics(splits: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _publish(made: Path, place: Path) -> None:
-    """Move a finished directory to its final name, whole; what an earlier attempt left goes away."""
+    """Move a finished directory to its final name, in place of what an earlier attempt left."""
     for path in (made, *made.rglob("*")):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -156,7 +156,7 @@ class Run:
                 return _error(
                     "job.out_of_time",
                     f"The step {command!r} ran longer than {self.settings.max_run_seconds} seconds",
-                    "Raise RELCAST_MAX_RUN_SECONDS, take run mode 'fast', or make the data smaller.",
+                    "Raise RELCAST_MAX_RUN_SECONDS, take a faster run mode, or use less data.",
                 )
             case "out_of_memory":
                 limit = self.settings.memory_limit_mb
