@@ -221,7 +221,7 @@ def main(sizes: list[int]) -> None:
     ):
         cells = "".join(f"{r[key]:>14,}" for r in results)
         print(f"{name:<24}{cells}{last[key] / max(first[key], 1):>9.1f}x")
-    print(f"bars: all <= 300 s, peak <= 6,144 MiB at 1,000,000 orders; growth of all <= 12x")
+    print("bars: all <= 300 s, peak <= 6,144 MiB at 1,000,000 orders; growth of all <= 12x")
 
 
 if __name__ == "__main__":

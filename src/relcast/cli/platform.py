@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from relcast.core.settings import Settings
 
-__all__ = ["Home", "reset_key", "serve", "worker"]
+__all__ = ["AsJson", "Home", "reset_key", "reset_password", "serve", "worker"]
 
 Home = Annotated[
     Path | None,
@@ -79,3 +80,15 @@ def reset_key(home: Home = None, *, as_json: AsJson = False) -> None:
 
     key = Platform.open(Settings.load(home)).reset_key()
     typer.echo(json.dumps({"api_key": key}) if as_json else key)
+
+
+def reset_password(home: Home = None, *, as_json: AsJson = False) -> None:
+    """Make a new password for the UI; it stands alone on the last line.
+
+    For the one that was printed at the first start and lost.
+    """
+    from relcast.jobs import Platform
+
+    password = "-".join(secrets.token_hex(3) for _ in range(4))
+    Platform.open(Settings.load(home)).set_admin_password(password)
+    typer.echo(json.dumps({"password": password}) if as_json else password)
