@@ -331,7 +331,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             self._fault(
                 "pql.syntax",
                 sentence,
-                "Write IN (a, b, …) in place of many comparisons with the same column.",
+                "Drop what cancels out, or write IN (a, b, …) in place of many comparisons.",
                 _token_position(token),
             )
         return True

@@ -129,8 +129,10 @@ class _Checker:
 
     def _entity(self) -> ColumnRef:
         ref = self.query.entity
-        typed = self.scope.typed(ref)
         table = self.entity
+        primary = None if table is None else table.primary_key
+        advice = "" if primary is None else f"Its primary key is {name_text(primary)}."
+        typed = self.scope.typed(ref, advice=advice)
         if table is None or ref.column is None:
             return typed
         key = table.primary_key

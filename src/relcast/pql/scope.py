@@ -43,10 +43,10 @@ class Scope:
             )
         return table
 
-    def typed(self, ref: ColumnRef, *, star: bool = False) -> ColumnRef:
+    def typed(self, ref: ColumnRef, *, star: bool = False, advice: str = "") -> ColumnRef:
         """Return the reference with its types, or note what is unknown.
 
-        ``star`` allows ``table.*``. A reference that stays without types has a fault.
+        ``star`` allows ``table.*``; ``advice`` replaces the list of near columns. A reference that stays without types has a fault.
         """
         table = self.table(ref)
         if ref.column is None:
@@ -64,8 +64,8 @@ class Scope:
             elsewhere = sorted(
                 t.name for t in self.graph.tables.values() if t.has_column(ref.column)
             )
-            advice = nearest(ref.column, [c.name for c in table.columns])
-            if elsewhere and not advice.startswith("Did"):
+            advice = advice or nearest(ref.column, [c.name for c in table.columns])
+            if elsewhere and advice.startswith("There are"):
                 found = ", ".join(f"{name_text(t)}.{name_text(ref.column)}" for t in elsewhere[:3])
                 advice = f"There is {found}. {advice}"
             self.add(
@@ -143,8 +143,8 @@ class Scope:
         here, there = name_text(name), name_text(entity.name)
         if name == entity.name:
             return (
-                f"An aggregation goes over rows that point to an entity; name {here}'s own columns "
-                "without an aggregation."
+                "An aggregation goes over rows that point to an entity; name a column of "
+                f"{here} without an aggregation."
             )
         if any(x.to == name for x in self.graph.links_from(entity.name)):
             return (

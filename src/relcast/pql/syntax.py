@@ -48,6 +48,7 @@ _SYMBOLS = {"EQ": "=", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">=",
             "LPAR": "(", "RPAR": ")", "COMMA": ","}  # fmt: skip
 _SPELLED = {"RANK": "RANK TOP", "STARTS": "STARTS WITH", "ENDS": "ENDS WITH", "FOR": "FOR EACH"}
 _LITERALS = frozenset({"COLUMN", "INT", "DECIMAL", "STRING", "DATE", "MINUS_INFINITY", "WORD"})
+_LONG = 40
 _MENDS = {
     ";": "Remove it; a query is one sentence.",
     "==": "Write a single =.",
@@ -98,7 +99,7 @@ def explain(text: str, token: Token, accepted: AbstractSet[str], previous: Token
 
 
 def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token | None) -> str:
-    word = str(token)
+    word, end = str(token), token.type == "$END"
     start = token.start_pos or 0
     if token.type == "UNKNOWN" and word in "\"'`":
         return "This quote has no closing partner on its line; close it, or escape it by \\."
@@ -117,23 +118,25 @@ def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token |
             and previous.end_pos == start
         ):
             return "Write numbers with digits and one decimal point only, such as 1000 or 0.5."
+        word = word if len(word) <= _LONG else f"{word[:_LONG]}…"
+        if "EACH" in accepted:
+            return "Write FOR EACH table.primary_key."
         if "STRING" in accepted:
             return f"Put a text in quotes: '{word}'."
         if "COLUMN" in accepted:
             return f"Write a column with its table: {word}.column, or table.{word}."
     if token.type == "STRING" and previous is not None and previous.type == "STRING":
         return r"Inside a text write a quote as \' or \"."
-    if token.type == "$END" and accepted == {"FOR"}:
-        return "Say for whom to predict: FOR EACH table.primary_key."
-    if "FOR" in accepted and token.type in {"WHERE", "ASSUMING", "$END"}:
-        return "FOR EACH table.primary_key comes first, then WHERE, then ASSUMING."
+    if token.type in {"WHERE", "ASSUMING"} and accepted & {"FOR", "$END"}:
+        return "First comes FOR EACH table.primary_key, then WHERE, then ASSUMING, each once."
     if token.type == "DECIMAL" and "INT" in accepted:
         return "Window bounds are whole numbers; use a smaller unit for parts of one."
     if token.type == "COLUMN" and "FOR" in accepted:
         return "Write FOR EACH before the entity, or a comparison before it."
     if "$END" in accepted:
         return "Remove what follows, or join conditions with AND or OR."
-    if token.type not in _LITERALS and token.type not in _SYMBOLS and "COLUMN" in accepted:
+    keyword = not end and token.type not in _LITERALS | {"UNKNOWN"} | set(_SYMBOLS)
+    if keyword and "COLUMN" in accepted:
         return "A keyword can be a name only with its table, or in backticks: `table`.`column`."
     if "FOR" in accepted:
         return "After the target comes FOR EACH table.primary_key."
@@ -143,7 +146,7 @@ def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token |
 def _near(word: str, accepted: Iterable[str]) -> str | None:
     words = [t for t in accepted if t not in _SYMBOLS and t not in _LITERALS and t[0] != "$"]
     upper = word.upper()
-    close = difflib.get_close_matches(upper[:40], words, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(upper[:_LONG], words, n=1, cutoff=0.6)
     return _SPELLED.get(close[0], close[0]) if close else None
 
 

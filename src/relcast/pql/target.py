@@ -13,16 +13,15 @@ from relcast.pql.ast import (
     Aggregation,
     AggregationKind,
     ColumnRef,
-    Comparison,
     Condition,
     Expression,
-    IsNull,
-    Operator,
     Problem,
     ProblemKind,
     Query,
 )
+from relcast.pql.known import comparisons, known_beforehand
 from relcast.pql.literals import name_text
+from relcast.pql.predictable import predictable, refuse_key
 from relcast.pql.scope import Scope
 from relcast.pql.tree import leaves
 from relcast.pql.values import Kind, column_kind, label
@@ -40,7 +39,6 @@ _NUMBERS = frozenset(
     }
 )
 _COUNTS = frozenset({AggregationKind.COUNT, AggregationKind.COUNT_DISTINCT})
-_NEVER_NULL = _COUNTS | {AggregationKind.SUM}
 _MOST_RANKED = 10_000
 
 
@@ -140,7 +138,7 @@ def _column(
     dtype, stype = target.dtype, target.stype
     if dtype is None or stype is None or target.column is None:
         return None
-    if not _predictable(target, scope, target.position):
+    if not predictable(target, scope, target.position):
         return None
     name = label(target)
     if stype is Stype.multicategorical:
@@ -157,83 +155,6 @@ def _column(
     if category_counts.get((target.table, target.column)) == 2:
         return TaskType.BINARY_CLASSIFICATION
     return TaskType.MULTICLASS_CLASSIFICATION
-
-
-def _predictable(column: ColumnRef, scope: Scope, position: Position | None) -> bool:
-    """Whether values of a column can be predicted as they are; notes why not."""
-    name, table = label(column), scope.graph.tables[column.table]
-    if column.column == table.primary_key:
-        _refuse_key(column, scope, position)
-        return False
-    keys = [x for x in scope.graph.links_from(table.name) if x.foreign_key == column.column]
-    if keys:
-        to = keys[0].to
-        others = [x.to for x in scope.graph.links_from(table.name) if x.to != to]
-        whom = others[0] if others else None
-        key = scope.graph.tables[whom].primary_key if whom is not None else None
-        form = f"LIST_DISTINCT({name}, 0, 30, days) RANK TOP 10"
-        each = f" FOR EACH {name_text(whom)}.{name_text(key)}" if whom and key else ""
-        scope.add(
-            "pql.not_predictable",
-            f"{name} is a foreign key to {name_text(to)}, which is not predicted as a plain value",
-            f"Write {form}{each} to predict which rows of {name_text(to)} come next.",
-            position,
-        )
-        return False
-    dtype, stype = column.dtype, column.stype
-    if dtype is None or stype is None:
-        return False
-    if column_kind(dtype, stype) is Kind.time:
-        scope.add(
-            "pql.not_predictable",
-            f"{name} is a time, which is not predicted as it is",
-            f"Predict a condition such as {name} > 2024-01-01, or whether something happens in a "
-            f"window, such as COUNT({name_text(column.table)}.*, 0, 30, days) > 0.",
-            position,
-        )
-        return False
-    if stype is Stype.text:
-        scope.add(
-            "pql.not_predictable",
-            f"{name} is free text, which is not predicted as it is",
-            f"Predict a condition such as {name} CONTAINS 'word', or set the semantic type to "
-            "categorical when it has few values.",
-            position,
-        )
-        return False
-    kind = column_kind(dtype, stype)
-    number_wanted = stype is Stype.numerical and kind not in {
-        Kind.integer,
-        Kind.number,
-        Kind.boolean,
-        Kind.duration,
-    }
-    if (
-        number_wanted
-        or stype in {Stype.sequence, Stype.image, Stype.unsupported}
-        or kind is Kind.other
-        or (kind is Kind.list and stype is not Stype.multicategorical)
-    ):
-        what = f"{stype.value} column" if not number_wanted else f"numerical column of {kind.value}"
-        scope.add(
-            "pql.not_predictable",
-            f"{name} is a {what}, which is not predicted",
-            f"Predict a column with one value per row, or whether there is one: {name} IS NOT "
-            "NULL inside an aggregation's filter.",
-            position,
-        )
-        return False
-    return True
-
-
-def _refuse_key(column: ColumnRef, scope: Scope, position: Position | None) -> None:
-    name = name_text(column.table)
-    scope.add(
-        "pql.predicts_primary_key",
-        f"{label(column)} is the primary key of {name}, which names a row and says nothing of it",
-        f"Predict another column, or COUNT({name}.*, 0, 30, days).",
-        position,
-    )
 
 
 # -- aggregations ---------------------------------------------------------------------------
@@ -255,13 +176,22 @@ def _aggregation(target: Aggregation, problem: Problem | None, scope: Scope) -> 
         return TaskType.REGRESSION
     if target.kind in {AggregationKind.MIN, AggregationKind.MAX}:
         if kind is Kind.time:
-            _predictable(column, scope, column.position)
+            predictable(column, scope, column.position)
             return None
         _no_list(problem, f"{name} is a number", scope)
         return TaskType.REGRESSION
-    if not _predictable(column, scope, column.position):
+    if not predictable(column, scope, column.position):
         return None
     _no_list(problem, f"{name} is one value", scope)
+    if column.stype is Stype.multicategorical and kind is not Kind.list:
+        scope.add(
+            "pql.stype_mismatch",
+            f"{name} would be a list, because {label(column)} is multicategorical",
+            f"Predict whether it holds a value: COUNT({label(column)} WHERE {label(column)} "
+            "CONTAINS 'x', 0, 30, days) > 0.",
+            column.position,
+        )
+        return None
     if kind is Kind.boolean:
         return TaskType.BINARY_CLASSIFICATION
     if column.stype is Stype.numerical:
@@ -276,7 +206,7 @@ def _list_target(target: Aggregation, problem: Problem | None, scope: Scope) -> 
     name = f"LIST_DISTINCT({label(column)})"
     is_link = any(x.foreign_key == column.column for x in graph.links_from(column.table))
     if column.column == graph.tables[column.table].primary_key:
-        _refuse_key(column, scope, column.position)
+        refuse_key(column, scope, column.position)
         return None
     kind = column_kind(column.dtype, column.stype)
     listable = column.stype in {Stype.categorical, Stype.ID} or kind is Kind.boolean
@@ -343,66 +273,8 @@ def _condition(target: Condition, scope: Scope) -> TaskType | None:
     for column in columns:
         table = scope.graph.tables.get(column.table)
         if table is not None and column.column is not None and column.column == table.primary_key:
-            _refuse_key(column, scope, column.position)
-    for node in _comparisons(target):
-        known = _known(node)
-        if known is not None:
-            scope.add("pql.nothing_to_predict", *known, node.position)
+            refuse_key(column, scope, column.position)
+    known = [known_beforehand(node) for node in comparisons(target)]
+    if known[0] is not None and all(known):
+        scope.add("pql.nothing_to_predict", *known[0], target.position)
     return TaskType.BINARY_CLASSIFICATION
-
-
-def _comparisons(node: Condition) -> list[Comparison | IsNull]:
-    if isinstance(node, Comparison | IsNull):
-        return [node]
-    found: list[Comparison | IsNull] = []
-    stack: list[Condition] = [node]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Comparison | IsNull):
-            found.append(item)
-        elif hasattr(item, "condition"):
-            stack.append(item.condition)
-        else:
-            stack += [item.right, item.left]
-    return found
-
-
-def _known(node: Comparison | IsNull) -> tuple[str, str] | None:
-    """Return why a comparison has the same value for everybody, and the mend; else None."""
-    operand = node.operand
-    if isinstance(node, IsNull):
-        if isinstance(operand, ColumnRef):
-            return (
-                f"Whether {label(operand)} is NULL is known for every row already",
-                f"Predict {label(operand)} itself, or a comparison with it.",
-            )
-        if operand.kind in _NEVER_NULL:
-            return (
-                f"{operand.kind.value} is never NULL, it is 0 where there are no rows",
-                f"Compare it with 0, or use MIN({label(operand.column)}, …) IS NULL."
-                if operand.column.column is not None
-                else "Compare it with 0.",
-            )
-        return None
-    if not isinstance(operand, Aggregation) or operand.kind not in _COUNTS:
-        return None
-    value = node.constant
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    always = {
-        Operator.GE: value <= 0,
-        Operator.GT: value < 0,
-        Operator.NE: value < 0,
-    }.get(node.operator, False)
-    never = {
-        Operator.LT: value <= 0,
-        Operator.LE: value < 0,
-        Operator.EQ: value < 0,
-    }.get(node.operator, False)
-    if not (always or never):
-        return None
-    truth = "always" if always else "never"
-    return (
-        f"A count is never below 0, so {node.operator.value} {value} {truth} holds",
-        "Compare with 1 or more, or write = 0 for none at all.",
-    )

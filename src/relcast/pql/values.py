@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -148,7 +148,7 @@ def _operator_fault(operator: Operator, operand: Operand, place: Position | None
             return None
         return _mismatch(
             f"{name} is a list, which {operator.value} cannot compare",
-            f"Write {name} CONTAINS with one of its elements."
+            "Write CONTAINS and one of its elements."
             if operand.elements is not None
             else f"Only {name} IS NULL and {name} IS NOT NULL can be asked.",
             place,
@@ -193,6 +193,8 @@ def _constant(
         )
         return value
     fits, mend = _FITS[kind]
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC).replace(tzinfo=None)
     if kind is Kind.time and isinstance(value, str):
         value = iso_time(value) or value
     if not fits(value):
