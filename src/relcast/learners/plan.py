@@ -1,0 +1,167 @@
+"""What a user may choose about a fit, and what the run modes choose where the user did not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from relcast.core.errors import InvalidRequest, nearest
+from relcast.core.schema import TaskType
+from relcast.learners.metrics import check_metrics, default_metrics, default_tune_metric
+
+__all__ = ["Budget", "ModelPlan", "Regime", "RunMode", "free_threads"]
+
+RunMode = Literal["debug", "fast", "normal", "best"]
+Regime = Literal["rolling", "frozen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run mode spends.
+
+    Attributes:
+        seconds: Time after which no further trial begins and a running one stops.
+        experiments: Trees with different settings that are tried.
+        rows: Most training rows.
+        features: Most features that the model keeps.
+        candidates: Most features that are generated.
+        iterations: Most trees per trial (times classes for multiclass).
+        refit: Whether the chosen models are trained again on train and validation rows.
+    """
+
+    seconds: float
+    experiments: int
+    rows: int
+    features: int
+    candidates: int
+    iterations: int
+    refit: bool
+
+
+_BUDGETS: Mapping[str, Budget] = {
+    "debug": Budget(10, 1, 20_000, 60, 120, 40, refit=False),
+    "fast": Budget(60, 4, 200_000, 200, 400, 1_000, refit=False),
+    "normal": Budget(240, 8, 1_000_000, 400, 800, 2_000, refit=True),
+    "best": Budget(960, 16, 5_000_000, 600, 1_500, 4_000, refit=True),
+}
+
+
+def free_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """The options of a fit; None leaves the choice to the run mode or the task.
+
+    Attributes:
+        run_mode: How much is spent: debug (seconds), fast, normal (4 x fast), best (16 x fast).
+        metrics: Metrics to report.
+        tune_metric: The metric that decides between models.
+        seed: Seed of sampling, search and bootstrap.
+        num_experiments: Trials of trees; 0 publishes the best baseline.
+        refit_trainval: Whether to train the chosen model again on train and validation rows.
+        time_budget_seconds: Wall time after which no new trial begins.
+        max_training_rows: Most rows to train on.
+        max_features: Most features that the model keeps.
+        threads: Threads of features and trees; None takes the processors this process may use.
+        regime: ``rolling``: an example sees everything up to its own anchor. ``frozen``: examples
+            of validation and test see nothing after the start of their split.
+        calibrate: Whether probabilities of a binary task are calibrated.
+        bootstrap_resamples: Resamples behind every interval.
+    """
+
+    run_mode: RunMode = "fast"
+    metrics: tuple[str, ...] | None = None
+    tune_metric: str | None = None
+    seed: int = 0
+    num_experiments: int | None = None
+    refit_trainval: bool | None = None
+    time_budget_seconds: float | None = None
+    max_training_rows: int | None = None
+    max_features: int | None = None
+    threads: int | None = None
+    regime: Regime = "rolling"
+    calibrate: bool = True
+    bootstrap_resamples: int = 200
+
+    def __post_init__(self) -> None:
+        if self.run_mode not in _BUDGETS:
+            raise _bad(f"run_mode is {self.run_mode!r}", nearest(str(self.run_mode), _BUDGETS))
+        if self.regime not in get_args(Regime):
+            raise _bad(f"regime is {self.regime!r}", "Say 'rolling' or 'frozen'.")
+        smallest = {
+            "num_experiments": 0,
+            "time_budget_seconds": 0,
+            "max_training_rows": 1,
+            "max_features": 1,
+            "threads": 1,
+            "bootstrap_resamples": 1,
+            "seed": 0,
+        }
+        for name, low in smallest.items():
+            value = getattr(self, name)
+            if value is not None and not value >= low:
+                raise _bad(f"{name} is {value!r}", f"Give a number of at least {low}.")
+        if self.seed >= 2**31:
+            raise _bad(f"seed is {self.seed}", "Give a number below 2147483648.")
+
+    def budget(self) -> Budget:
+        """Return the run mode's budget with this plan's own numbers in their place."""
+        base = _BUDGETS[self.run_mode]
+
+        def chosen(mine: Any, default: Any) -> Any:
+            return default if mine is None else mine
+
+        features = int(chosen(self.max_features, base.features))
+        return Budget(
+            seconds=float(chosen(self.time_budget_seconds, base.seconds)),
+            experiments=int(chosen(self.num_experiments, base.experiments)),
+            rows=int(chosen(self.max_training_rows, base.rows)),
+            features=features,
+            candidates=max(base.candidates, features),
+            iterations=base.iterations,
+            refit=bool(chosen(self.refit_trainval, base.refit)),
+        )
+
+    def metrics_for(self, task_type: TaskType) -> tuple[str, ...]:
+        """Return the metrics to report, the tune metric among them.
+
+        Raises ``plan.unknown_metric``, and ``model.task_type`` for tasks without models.
+        """
+        names = default_metrics(task_type) if self.metrics is None else self.metrics
+        return check_metrics(task_type, (*names, self.tune_metric_for(task_type)))
+
+    def tune_metric_for(self, task_type: TaskType) -> str:
+        """Return the metric that decides between models."""
+        name = self.tune_metric or default_tune_metric(task_type)
+        return check_metrics(task_type, (name,))[0]
+
+    def thread_count(self) -> int:
+        return free_threads() if self.threads is None else self.threads
+
+    def to_json(self) -> dict[str, Any]:
+        obj = asdict(self)
+        obj["metrics"] = None if self.metrics is None else list(self.metrics)
+        return obj
+
+    @classmethod
+    def from_json(cls, obj: Mapping[str, Any]) -> ModelPlan:
+        """Build a plan from its JSON form; raises ``plan.invalid`` for unknown options."""
+        known = [f.name for f in fields(cls)]
+        for name in obj:
+            if name not in known:
+                raise _bad(f"There is no option {name!r}", nearest(name, known))
+        values = dict(obj)
+        if values.get("metrics") is not None:
+            values["metrics"] = tuple(values["metrics"])
+        return cls(**values)
+
+
+def _bad(what: str, hint: str) -> InvalidRequest:
+    return InvalidRequest(f"Model plan: {what}", code="plan.invalid", hint=hint)

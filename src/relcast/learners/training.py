@@ -1,0 +1,387 @@
+"""Train trees: features, screening, trials, blend, calibration, refit.
+
+Everything here sees training and validation rows only; the test split is for ``fit`` to measure.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relcast.core.schema import TaskType
+from relcast.learners import boosting
+from relcast.learners.blending import greedy_weights
+from relcast.learners.calibration import Calibration, choose_calibration
+from relcast.learners.metrics import is_greater_better, metrics_of
+from relcast.learners.plan import Budget
+from relcast.learners.protocol import Asked, Target
+from relcast.learners.sampling import sample_rows
+from relcast.learners.search import Effort, configurations, effort
+from relcast.learners.trees import ClassMap, Member, TreeModel
+
+if TYPE_CHECKING:
+    from relcast.learners.features import FeatureSet
+    from relcast.relations import Relations
+
+__all__ = ["Fold", "Settings", "Trained", "Trial", "train_trees"]
+
+Float = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
+
+_SCREEN_ROWS = 20_000
+_SCREEN_ITERATIONS = 120
+_KEPT_GAIN = 0.9995
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The examples of one split: what is asked, labels float64[n], weights float64[n] or None."""
+
+    asked: Asked
+    label: Float
+    weight: Float | None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: npt.NDArray[np.int64], weight: Float | None) -> Fold:
+        """Return the chosen examples with new weights."""
+        return Fold(self.asked.take(rows), self.label[rows], weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What training is told: the budget, the deciding metric, seed, threads and deadline.
+
+    Attributes:
+        deadline: ``time.monotonic()`` after which no trial begins and a running one stops.
+    """
+
+    budget: Budget
+    metric: str
+    seed: int
+    threads: int
+    deadline: float
+    calibrate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One set of settings that was tried, with its tune metric on validation."""
+
+    number: int
+    config: boosting.TreeConfig
+    iterations: int
+    validation: float
+    seconds: float
+    out_of_time: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        model: What can be published: refitted where the budget says so.
+        validated: The same blend before the refit, which the validation figures are of.
+        trials: Every trial.
+        report: Rows and features used and left out.
+    """
+
+    model: TreeModel
+    validated: TreeModel
+    trials: tuple[Trial, ...]
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+Report = Callable[[int, int, float], None]
+"""Called with trial, iteration and the validation value of the early stopping metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """Labels as trees see them: float32 inside LightGBM, so that sizes must be tame."""
+
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, target: Target, label: Float) -> _Scaling:
+        if target.task_type is not TaskType.REGRESSION:
+            return cls()
+        centre = float(np.median(label))
+        with np.errstate(over="ignore"):
+            spread = float(np.abs(label - centre).mean())
+        return cls(centre, spread if 0 < spread < np.inf else 1.0)
+
+    def apply(self, label: Float) -> Float:
+        return np.asarray(np.clip((label - self.centre) / self.scale, -1e15, 1e15))
+
+
+def train_trees(
+    relations: Relations,
+    target: Target,
+    features: FeatureSet,
+    train: Fold,
+    valid: Fold,
+    settings: Settings,
+    report: Report,
+) -> Trained:
+    """Train a blend of trees.
+
+    Args:
+        relations: The snapshot's arrays.
+        target: What is predicted.
+        features: Candidates; screening keeps the ones that carry gain.
+        train: Training examples, n > 0.
+        valid: Validation examples, n > 0.
+        settings: Budget, metric, seed, threads, deadline.
+        report: Where trials report to.
+    """
+    budget = settings.budget
+    sample = sample_rows(
+        train.label,
+        train.asked.anchor,
+        train.weight,
+        task_type=target.task_type,
+        limit=budget.rows,
+        seed=settings.seed,
+    )
+    train = train.take(sample.rows, sample.weight)
+    checked = sample_rows(
+        valid.label,
+        None,
+        valid.weight,
+        task_type=TaskType.REGRESSION,  # thinned by no class: early stopping sees true shares
+        limit=max(10_000, budget.rows // 2),
+        seed=settings.seed,
+    )
+    valid = valid.take(checked.rows, checked.weight)
+    classes = (
+        ClassMap.of(train.label, train.weight, target.width) if target.classes is not None else None
+    )
+    trees = TreeModel("trees", target, features, (), classes=classes)
+    scaling = _Scaling.of(target, train.label)
+    work = _Work(relations, trees, scaling, settings, report)
+    candidates = len(features.features)
+    trees = replace(
+        trees,
+        features=work.screen(train),
+        centre=scaling.centre,
+        scale=scaling.scale,
+    )
+    work = _Work(relations, trees, scaling, settings, report)
+    matrix = trees.matrix(relations, train.asked, settings.threads)
+    check = trees.matrix(relations, valid.asked, settings.threads)
+    grown = work.search(matrix, train, check, valid)
+    validated = work.blend(grown, check, valid)
+    model = validated
+    if budget.refit:
+        model = work.refit(validated, np.concatenate([matrix, check]), train, valid)
+    notes: dict[str, Any] = {
+        "training_rows": sample.report,
+        "validation_rows": checked.report,
+        "features": len(trees.features.features),
+        "candidate_features": candidates,
+        "refit": budget.refit,
+        "out_of_time": any(trial.out_of_time for trial, _ in grown),
+    }
+    return Trained(model, validated, tuple(trial for trial, _ in grown), notes)
+
+
+@dataclass(frozen=True)
+class _Work:
+    relations: Relations
+    trees: TreeModel
+    scaling: _Scaling
+    settings: Settings
+    report: Report
+
+    @property
+    def categorical(self) -> list[int]:
+        chosen = self.trees.features.features
+        return [i for i, feature in enumerate(chosen) if feature.kind == "category"]
+
+    def label(self, fold: Fold) -> Float:
+        if self.trees.classes is not None:
+            return self.trees.classes.encode(fold.label)
+        return self.scaling.apply(fold.label)
+
+    def data(
+        self, matrix: Values, fold: Fold, reference: boosting.Data | None = None
+    ) -> boosting.Data:
+        return boosting.make_data(
+            matrix,
+            self.label(fold),
+            fold.weight,
+            self.categorical,
+            self.settings.threads,
+            reference,
+        )
+
+    def screen(self, train: Fold) -> FeatureSet:
+        """Return the features that carry gain on a sample, and at most the budget's number."""
+        features, budget = self.trees.features, self.settings.budget
+        count = len(features.features)
+        rng = np.random.default_rng([self.settings.seed, 5])
+        rows = np.sort(rng.permutation(len(train))[:_SCREEN_ROWS])
+        weight = None if train.weight is None else train.weight[rows]
+        sample = train.take(rows, weight)
+        matrix = self.trees.matrix(self.relations, sample.asked, self.settings.threads)
+        with np.errstate(invalid="ignore"):
+            spread = np.nanmax(np.nan_to_num(matrix, nan=-np.inf), axis=0, initial=-np.inf)
+            least = np.nanmin(np.nan_to_num(matrix, nan=np.inf), axis=0, initial=np.inf)
+        missing = np.isnan(matrix).any(axis=0)
+        varied = (spread > least) | (missing & (spread >= least))
+        if len(train) <= _SCREEN_ROWS and int(varied.sum()) <= budget.features:
+            # Little data trains in seconds; a screen on the same rows would only add noise.
+            kept = np.flatnonzero(varied)
+            return features.select(kept) if len(kept) < count else features
+        outputs = self.trees.outputs
+        first = next(
+            configurations(
+                self.trees.target.task_type,
+                self.settings.metric,
+                len(sample),
+                outputs,
+                0.08,
+                self.settings.seed,
+            )
+        )
+        grown = boosting.grow(
+            first,
+            self.data(matrix, sample),
+            None,
+            iterations=max(20, _SCREEN_ITERATIONS // max(1, outputs // 2)),
+            patience=_SCREEN_ITERATIONS,
+            seed=self.settings.seed,
+            threads=self.settings.threads,
+            deadline=self.settings.deadline,
+        )
+        order = np.argsort(-grown.gain, kind="stable")
+        total = np.cumsum(grown.gain[order])
+        if total[-1] <= 0:
+            kept = np.flatnonzero(varied)[: budget.features]
+        else:
+            enough = int(np.searchsorted(total, _KEPT_GAIN * total[-1])) + 1
+            useful = order[: min(enough, budget.features)]
+            kept = np.sort(useful[grown.gain[useful] > 0])
+        return features.select(kept) if 0 < len(kept) < count else features
+
+    def search(
+        self, matrix: Values, train: Fold, check: Values, valid: Fold
+    ) -> list[tuple[Trial, Member]]:
+        """Grow one booster per configuration until the budget or the time is spent."""
+        settings, trees = self.settings, self.trees
+        outputs = trees.outputs
+        plan = effort(matrix.size, settings.budget.iterations, settings.budget.experiments, outputs)
+        data = self.data(matrix, train)
+        held_out = self.data(check, valid, data)
+        found: list[tuple[Trial, Member]] = []
+        configs = configurations(
+            trees.target.task_type,
+            settings.metric,
+            len(train),
+            outputs,
+            plan.rate,
+            settings.seed,
+        )
+        for number, config in enumerate(islice(configs, plan.trials)):
+            if found and time.monotonic() > settings.deadline:
+                trial, member = found[-1]
+                found[-1] = (replace(trial, out_of_time=True), member)
+                break
+            found.append(self._trial(number, config, plan, data, held_out, check, valid))
+        return found
+
+    def _trial(
+        self,
+        number: int,
+        config: boosting.TreeConfig,
+        plan: Effort,
+        data: boosting.Data,
+        held_out: boosting.Data,
+        check: Values,
+        valid: Fold,
+    ) -> tuple[Trial, Member]:
+        began = time.monotonic()
+        grown = boosting.grow(
+            config,
+            data,
+            held_out,
+            iterations=plan.iterations,
+            patience=plan.patience,
+            seed=self.settings.seed + number,
+            threads=self.settings.threads,
+            deadline=self.settings.deadline,
+            report=lambda iteration, value: self.report(number, iteration, value),
+        )
+        settings = {**config.to_json(), "seed": self.settings.seed + number}
+        member = Member(grown.text, 1.0, grown.iterations, settings)
+        value = self.measure(replace(self.trees, members=(member,)), check, valid)
+        seconds = time.monotonic() - began
+        trial = Trial(number, config, grown.iterations, value, seconds, grown.out_of_time)
+        return trial, member
+
+    def measure(self, model: TreeModel, check: Values, valid: Fold) -> float:
+        return self._metric(model, model.raw(check, self.settings.threads), valid)
+
+    def _metric(self, model: TreeModel, raw: Float, valid: Fold) -> float:
+        name = self.settings.metric
+        metrics = metrics_of(model.target.task_type, valid.label, model.link(raw))
+        return metrics.compute((name,))[name]
+
+    def blend(self, grown: list[tuple[Trial, Member]], check: Values, valid: Fold) -> TreeModel:
+        """Weigh the trials on validation and calibrate what comes out."""
+        raws = [
+            replace(self.trees, members=(member,)).raw(check, self.settings.threads)
+            for _, member in grown
+        ]
+        sign = -1.0 if is_greater_better(self.settings.metric) else 1.0
+        weights = greedy_weights(raws, lambda raw: sign * self._metric(self.trees, raw, valid))
+        chosen = [
+            replace(member, weight=float(weight))
+            for (_, member), weight in zip(grown, weights, strict=True)
+            if weight > 0
+        ]
+        name = "trees" if len(chosen) == 1 else f"trees (blend of {len(chosen)})"
+        model = replace(self.trees, name=name, members=tuple(chosen))
+        binary = model.target.task_type is TaskType.BINARY_CLASSIFICATION
+        calibration = Calibration()
+        if binary and self.settings.calibrate:
+            raw = model.raw(check, self.settings.threads)
+            calibration = choose_calibration(raw, valid.label, self.settings.seed)
+        return replace(model, calibration=calibration)
+
+    def refit(self, model: TreeModel, matrix: Values, train: Fold, valid: Fold) -> TreeModel:
+        """Grow every member again, as long as before, on training and validation rows."""
+        weight = None
+        if train.weight is not None or valid.weight is not None:
+            parts = [
+                np.ones(len(fold)) if fold.weight is None else fold.weight
+                for fold in (train, valid)
+            ]
+            weight = np.concatenate(parts)
+        both = Fold(train.asked, np.concatenate([train.label, valid.label]), weight)
+        data = self.data(matrix, both)
+        members = []
+        for member in model.members:
+            config = dict(member.config)
+            seed = int(config.pop("seed"))
+            grown = boosting.grow(
+                boosting.TreeConfig.from_json(config),
+                data,
+                None,
+                iterations=member.iterations,
+                patience=member.iterations,
+                seed=seed,
+                threads=self.settings.threads,
+            )
+            members.append(replace(member, text=grown.text, iterations=grown.iterations))
+        return replace(model, members=tuple(members))
