@@ -1,0 +1,38 @@
+"""Tasks: from a checked query to training and prediction tables, free of leaks.
+
+make_training_table / training_table_from_rows      -> TrainingTable
+make_prediction_table / prediction_table_from_rows  -> PredictionTable
+evaluate_target, population                         the target and the population as of any moment
+
+Labels are set-based SQL over the snapshot's files. This room knows no models.
+"""
+
+from relcast.tasks.anchors import Frame, TimeRange, make_anchors
+from relcast.tasks.evaluate import evaluate_target, population
+from relcast.tasks.examples import Examples
+from relcast.tasks.generate import make_training_table
+from relcast.tasks.own_rows import prediction_table_from_rows, training_table_from_rows
+from relcast.tasks.plan import TablePlan
+from relcast.tasks.report import TrainingTableReport
+from relcast.tasks.scoring import make_prediction_table
+from relcast.tasks.splits import SPLITS, parse_split
+from relcast.tasks.tables import PredictionTable, TrainingTable
+
+__all__ = [
+    "SPLITS",
+    "Examples",
+    "Frame",
+    "PredictionTable",
+    "TablePlan",
+    "TimeRange",
+    "TrainingTable",
+    "TrainingTableReport",
+    "evaluate_target",
+    "make_anchors",
+    "make_prediction_table",
+    "make_training_table",
+    "parse_split",
+    "population",
+    "prediction_table_from_rows",
+    "training_table_from_rows",
+]

@@ -1,0 +1,177 @@
+"""Anchors: the moments that a temporal query's examples look forward from.
+
+Pure date arithmetic over the range of the data; nothing here reads a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relcast.core.clock import Clock, utc_now
+from relcast.core.errors import TaskError
+from relcast.pql.ast import CheckedQuery, Unit, Window, aggregations
+from relcast.tasks.offsets import EARLIEST, Times, bounds, shift, text
+from relcast.tasks.plan import TablePlan
+
+__all__ = ["Frame", "TimeRange", "make_anchors", "ranges_to_anchors"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """The earliest and the latest time in the aggregated tables, both inclusive, ns UTC."""
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The shape of a temporal query in time.
+
+    Attributes:
+        windows: The target's windows.
+        lookback: The filter's windows with a bounded start.
+        unit: The unit of the plan's offsets: that of the window that ends last.
+        length: The default step, in that unit: from the earliest start to the latest end.
+    """
+
+    windows: tuple[Window, ...]
+    lookback: tuple[Window, ...]
+    unit: Unit
+    length: int
+
+    @classmethod
+    def of(cls, query: CheckedQuery) -> Frame:
+        """Take the frame of a temporal query; raises ``task.not_temporal`` for a static one."""
+        windows = tuple(a.window for a in aggregations(query.query.target) if a.window)
+        if not windows:
+            raise TaskError(
+                "A query without a window has no anchors",
+                code="task.not_temporal",
+                hint="Anchors exist for targets such as COUNT(t.*, 0, 30, days).",
+            )
+        # Which window ends last can depend on the calendar (30 days or 1 month); any one month
+        # decides it in the same way for every anchor.
+        reference = np.zeros(1, dtype=np.int64)
+        widest = max(
+            windows, key=lambda w: (int(bounds(w, reference)[1][0]), w.unit is Unit.months)
+        )
+        starts = [w.start or 0 for w in windows if w.unit is widest.unit]
+        same_unit = len(starts) == len(windows)
+        length = widest.end - (min(starts) if same_unit else 0)
+        lookback = tuple(
+            a.window
+            for a in aggregations(query.query.where)
+            if a.window is not None and a.window.start is not None
+        )
+        return cls(windows, lookback, widest.unit, length)
+
+    def spans(self, anchors: Times) -> tuple[Times, Times]:
+        """Return the union of the label windows of each anchor as ``(low, high]``, ns."""
+        ends = [bounds(w, anchors) for w in self.windows]
+        low = np.minimum.reduce([e[0] for e in ends])
+        high = np.maximum.reduce([e[1] for e in ends])
+        return low, high
+
+    def latest_complete(self, end: int) -> int:
+        """Return the latest anchor whose windows all end at or before ``end``."""
+        moment = np.array([end], dtype=np.int64)
+        return min(int(shift(moment, -w.end, w.unit)[0]) for w in self.windows)
+
+    def begin(self, data: TimeRange) -> int:
+        """Return the earliest moment that has the filter's whole look-back before it."""
+        moment = np.array([data.begin], dtype=np.int64)
+        return max(
+            [data.begin] + [int(shift(moment, -(w.start or 0), w.unit)[0]) for w in self.lookback]
+        )
+
+
+def make_anchors(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock = utc_now) -> Times:
+    """Return the anchors of a query, ascending, int64 ns UTC.
+
+    The last one is the latest whose windows are complete (``a + end <= D``); earlier ones step back
+    from it by ``timeframe_step`` while one whole step of data precedes them, after the data that
+    the filter looks back on. ``start_time``, ``end_time`` and ``train_start_offset`` bound anchors
+    (inclusive); ``train_end_offset`` moves ``D``. Months are counted from the last anchor, so that
+    clipping does not add up.
+
+    Raises ``task.no_complete_window`` when no anchor is left, with the reason.
+    """
+    end = int(shift([data.end], -(plan.train_end_offset or 0), frame.unit)[0])
+    last = frame.latest_complete(end)
+    bound = plan.last_anchor(clock)
+    if bound is not None:
+        last = min(last, bound)
+    lowest = EARLIEST
+    if plan.train_start_offset:
+        lowest = int(shift([data.end], -plan.train_start_offset, frame.unit)[0])
+    first = plan.first_anchor(clock)
+    if first is not None:
+        lowest = max(lowest, first)
+    anchors = _walk_back(last, plan.timeframe_step or frame.length, frame, data, lowest)
+    if len(anchors) == 0:
+        raise _no_anchor(frame, data, plan, last, lowest)
+    return anchors
+
+
+def ranges_to_anchors(
+    frame: Frame, data: TimeRange, plan: TablePlan, ranges: list[tuple[int, int]]
+) -> list[Times]:
+    """Return the anchors of explicit ranges ``[start, end)``, each walked back from its own end.
+
+    The newest anchor of a range stands one step before the range's end, or is the latest with
+    complete windows where that is earlier.
+    """
+    step = plan.timeframe_step or frame.length
+    last = frame.latest_complete(
+        int(shift([data.end], -(plan.train_end_offset or 0), frame.unit)[0])
+    )
+    found = []
+    for start, end in ranges:
+        newest = min(int(shift([end], -step, frame.unit)[0]), last)
+        found.append(_walk_back(newest, step, frame, data, start))
+    return found
+
+
+def _walk_back(last: int, step: int, frame: Frame, data: TimeRange, lowest: int) -> Times:
+    begin = frame.begin(data)
+    found = [np.array([], dtype=np.int64)]
+    size, done = 1024, 0
+    while True:
+        # Anchors are counted from the last one, in growing blocks: their number is not known
+        # beforehand where months have different lengths.
+        block = np.concatenate(
+            [shift([last], -step * k, frame.unit) for k in range(done, done + size)]
+        )
+        preceded = shift(block, -step, frame.unit) >= begin
+        keep = preceded & (block >= lowest) & (block > EARLIEST)
+        found.append(block[keep])
+        if not keep.all():
+            return np.concatenate(found)[::-1]
+        done += size
+
+
+def _no_anchor(frame: Frame, data: TimeRange, plan: TablePlan, last: int, lowest: int) -> TaskError:
+    widest = max(w.end for w in frame.windows if w.unit is frame.unit)
+    lookback = frame.begin(data)
+    spread = f"the data runs from {text(data.begin)} to {text(data.end)}"
+    needs = f"the window reaches {widest} {frame.unit.value} past an anchor"
+    if frame.lookback and lookback > data.begin:
+        needs += f", and the WHERE clause looks back to {text(data.begin)} from {text(lookback)} on"
+    step = plan.timeframe_step or frame.length
+    hint = (
+        f"Bring more history, or shorten the window; a step before the first anchor is needed "
+        f"as well (timeframe_step is {step} {frame.unit.value})."
+    )
+    if lowest > last and lowest > EARLIEST:
+        hint = (
+            f"start_time, end_time and the train offsets leave nothing between {text(lowest)} and "
+            f"{text(last)}; widen them."
+        )
+    return TaskError(
+        f"No anchor has a complete window: {spread}, and {needs}",
+        code="task.no_complete_window",
+        hint=hint,
+    )

@@ -1,0 +1,255 @@
+"""A snapshot's tables in DuckDB: one bounded in-memory session, names and keys made safe.
+
+Tables are read from the snapshot's Parquet files; a row's dense index is its place in the file.
+Columns are found by their place, never by their name, because DuckDB folds the case of names.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from relcast.core.errors import TaskError
+from relcast.core.schema import Link, Table
+from relcast.tasks.conditions import Kind, number
+from relcast.tasks.offsets import EARLIEST, LATEST
+
+if TYPE_CHECKING:
+    from relcast.snapshots import Snapshot
+
+__all__ = ["Scan", "Session", "open_session"]
+
+_INTEGERS = frozenset(
+    {
+        "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT",
+        "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+    }
+)  # fmt: skip
+_MICROSECOND_TIMES = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "DATE"})
+_ROW = "file_row_number"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One table as a view: SQL for its rows, columns, times and keys.
+
+    Attributes:
+        table: The table's schema.
+        view: Name of the view.
+        row_name: The column that holds the dense row index.
+        rows: Number of rows.
+        names: SQL name of each column.
+        types: DuckDB type of each column.
+    """
+
+    table: Table
+    view: str
+    row_name: str
+    rows: int
+    names: Mapping[str, str]
+    types: Mapping[str, str]
+
+    def relation(self, alias: str) -> exp.Table:
+        """Return the view under an alias, for FROM and JOIN."""
+        return exp.to_table(self.view).as_(alias, quoted=True, table=True)
+
+    def row(self, alias: str) -> exp.Expression:
+        return exp.column(self.row_name, table=alias, quoted=True)
+
+    def raw(self, name: str, alias: str) -> exp.Expression:
+        """Return a column as it stands in the file."""
+        self.table.column(name)
+        return exp.column(self.names[name], table=alias, quoted=True)
+
+    def kind(self, name: str) -> Kind:
+        """Return how ``value`` gives a column."""
+        kind = self.types[name]
+        if kind in _INTEGERS:
+            return "integer"
+        if kind == "BOOLEAN":
+            return "bool"
+        if kind == "FLOAT":
+            return "single"
+        if kind == "DOUBLE" or kind.startswith("DECIMAL"):
+            return "double"
+        if kind in _MICROSECOND_TIMES or kind == "TIMESTAMP_NS":
+            return "time"
+        return "text"
+
+    def value(self, name: str, alias: str) -> exp.Expression:
+        """Return a column ready to compare: NaN is NULL, a time is int64 ns."""
+        column = self.raw(name, alias)
+        match self.kind(name):
+            case "time":
+                return self._nanoseconds(column, self.types[name])
+            case "single" | "double" if self.types[name].startswith("DECIMAL"):
+                return exp.cast(column, "DOUBLE")
+            case "single" | "double":
+                nan = exp.cast(exp.Literal.string("NaN"), self.types[name])
+                return exp.Nullif(this=column, expression=nan)
+            case "text" if self.types[name] not in ("VARCHAR", "BLOB"):
+                return exp.cast(column, "VARCHAR")
+            case _:
+                return column
+
+    def time(self, alias: str) -> exp.Expression | None:
+        """Return the time column as int64 ns; None without one."""
+        name = self.table.time_column
+        return None if name is None else self.value(name, alias)
+
+    def end_time(self, alias: str) -> exp.Expression | None:
+        """Return the end time column as int64 ns, NULL never ends; None without one."""
+        name = self.table.end_time_column
+        return None if name is None else self.value(name, alias)
+
+    def known(self, alias: str, moment: exp.Expression) -> exp.Expression | None:
+        """Return whether a row was known and not ended at a moment; None is always."""
+        tests: list[exp.Expression] = []
+        time, end = self.time(alias), self.end_time(alias)
+        if time is not None:
+            tests.append(exp.LTE(this=time, expression=moment.copy()))
+        if end is not None:
+            absent = exp.Is(this=end.copy(), expression=exp.null())
+            tests.append(exp.paren(exp.or_(absent, exp.GT(this=end, expression=moment.copy()))))
+        if not tests:
+            return None
+        return exp.Coalesce(this=exp.paren(exp.and_(*tests)), expressions=[exp.false()])
+
+    @staticmethod
+    def _nanoseconds(column: exp.Expression, kind: str) -> exp.Expression:
+        if kind == "TIMESTAMP_NS":
+            return exp.func("epoch_ns", column)
+        # Years that nanoseconds cannot say (an end time of 9999) stop at the edge; order is kept.
+        microseconds = exp.func("epoch_us", exp.cast(column, "TIMESTAMP"))
+        within = exp.func(
+            "least",
+            exp.func("greatest", microseconds, number(-(-EARLIEST // 1000))),
+            number(LATEST // 1000),
+        )
+        return exp.Mul(this=exp.paren(within), expression=number(1000))
+
+
+class Session:
+    """One DuckDB connection over one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, connection: duckdb.DuckDBPyConnection) -> None:
+        self.snapshot = snapshot
+        self.connection = connection
+        self._scans: dict[str, Scan] = {}
+
+    def scan(self, name: str) -> Scan:
+        """Return the view of a table, made on first use."""
+        if name not in self._scans:
+            self._scans[name] = self._open(name)
+        return self._scans[name]
+
+    def join_on(self, link: Link, child: str, parent: str) -> exp.Expression:
+        """Return the condition that joins a foreign key to the primary key that it points to.
+
+        Keys of different types are compared as text: ``7``, ``7.0`` and ``'7'`` are one key.
+        """
+        source, target = self.scan(link.table), self.scan(link.to)
+        key = target.table.primary_key
+        if key is None:
+            raise TaskError(
+                f"Table {link.to!r} has no primary key", hint="Set the table's primary key first."
+            )
+        left, right = source.types[link.foreign_key], target.types[key]
+        a, b = source.raw(link.foreign_key, child), target.raw(key, parent)
+        if left != right and not (left in _INTEGERS and right in _INTEGERS):
+            a, b = _as_text(a, left), _as_text(b, right)
+        return exp.EQ(this=a, expression=b)
+
+    def fetch(self, query: exp.Expression) -> pa.Table:
+        """Run a query and return its rows."""
+        return self.connection.sql(query.sql("duckdb")).to_arrow_table()
+
+    def materialise(self, name: str, query: exp.Expression) -> None:
+        """Store a query's rows as a temporary table, in place of one of that name."""
+        create = exp.Create(
+            this=exp.to_table(name),
+            kind="TABLE",
+            expression=query,
+            replace=True,
+            properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
+        )
+        self.connection.execute(create.sql("duckdb"))
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make Arrow rows readable under a name."""
+        self.connection.register(name, table)
+
+    def _open(self, name: str) -> Scan:
+        found = self.snapshot.tables[name]
+        path = _literal_path(Path(found.path))
+        columns = pq.read_schema(found.path).names
+        numbered = _ROW not in {c.lower() for c in columns}
+        rows = self.connection.read_parquet(path, file_row_number=numbered, hive_partitioning=False)
+        view = f"table_{len(self._scans)}"
+        row_name = _ROW
+        if not numbered:
+            row_name = next(n for n in (f"row_{i}" for i in range(len(columns) + 1))
+                            if n not in {c.lower() for c in rows.columns})  # fmt: skip
+            rows = rows.project(f'*, row_number() OVER () - 1 AS "{row_name}"')
+        rows.create_view(view)
+        return Scan(
+            table=self.snapshot.graph.table(name),
+            rows=pq.read_metadata(found.path).num_rows,
+            view=view,
+            row_name=row_name,
+            names=dict(zip(columns, rows.columns, strict=False)),
+            types={c: str(t) for c, t in zip(columns, rows.types, strict=False)},
+        )
+
+    @cached_property
+    def threads(self) -> int:
+        row = self.connection.execute("SELECT current_setting('threads')").fetchone()
+        return int(row[0]) if row else 1
+
+
+@contextmanager
+def open_session(
+    snapshot: Snapshot, *, threads: int = 1, memory_limit: str | None = None
+) -> Iterator[Session]:
+    """Open a session of at most ``threads`` and ``memory_limit`` (``"2GB"``).
+
+    It spills to a temporary directory; everything is gone when the block ends.
+    """
+    with ExitStack() as stack:
+        spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="relcast-labels-"))
+        config: dict[str, Any] = {
+            "threads": max(1, threads),
+            "temp_directory": spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+        }
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
+        connection = stack.enter_context(duckdb.connect(":memory:", config=config))
+        yield Session(snapshot, connection)
+
+
+def _as_text(key: exp.Expression, kind: str) -> exp.Expression:
+    if kind in ("FLOAT", "DOUBLE"):
+        whole = exp.TryCast(this=key.copy(), to=exp.DataType.build("BIGINT"))
+        same = exp.EQ(
+            this=exp.cast(whole.copy(), "DOUBLE"), expression=exp.cast(key.copy(), "DOUBLE")
+        )
+        return exp.Case().when(same, exp.cast(whole, "VARCHAR")).else_(exp.cast(key, "VARCHAR"))
+    return exp.cast(key, "VARCHAR")
+
+
+def _literal_path(path: Path) -> str:
+    """Escape what a glob would read, so that a path means itself."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))

@@ -1,0 +1,152 @@
+"""Conditions on a row's own columns and one foreign key away, decided once per row.
+
+Staging a table stores each comparison as a truth value. Where the row one foreign key away has a
+time of its own, the comparison holds only from then on (and until its end time), so its time is
+stored beside it, and the condition is put together as of each anchor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from relcast.core.errors import InternalError
+from relcast.core.schema import Link
+from relcast.pql.ast import ColumnRef, Condition
+from relcast.tasks.conditions import (
+    FALSE,
+    TRUE,
+    Leaf,
+    Operand,
+    compile_condition,
+    compile_leaf,
+    value_when_absent,
+)
+from relcast.tasks.scan import Scan, Session
+
+__all__ = ["Focus", "StagedLeaves", "within_life"]
+
+
+@dataclass
+class Focus:
+    """The table in focus and the tables that it points to, as joined so far."""
+
+    session: Session
+    scan: Scan
+    alias: str
+    hops: dict[Link, str] = field(default_factory=dict)
+
+    def operand(self, ref: ColumnRef) -> Operand:
+        """Return a column of the table in focus, or of one that it points to."""
+        if ref.column is None:
+            raise InternalError("a row has no column *")
+        if ref.hop is None:
+            return Operand(self.scan.value(ref.column, self.alias), self.scan.kind(ref.column))
+        alias = self.hops.setdefault(ref.hop, f"{self.alias}_hop_{len(self.hops)}")
+        other = self.session.scan(ref.hop.to)
+        return Operand(other.value(ref.column, alias), other.kind(ref.column))
+
+    def leaf(self, leaf: Leaf) -> exp.Expression:
+        """Return a comparison or null test on columns, whatever the time."""
+        if not isinstance(leaf.operand, ColumnRef):
+            raise InternalError("a row's condition aggregates nothing")
+        return compile_leaf(leaf, self.operand(leaf.operand))
+
+    def condition(self, condition: Condition) -> exp.Expression:
+        return compile_condition(condition, self.leaf)
+
+    def from_(self, select: exp.Select) -> exp.Select:
+        """Add FROM and the joins that the operands asked for; ask for all operands first."""
+        select = select.from_(self.scan.relation(self.alias))
+        for link, alias in self.hops.items():
+            select = select.join(
+                self.session.scan(link.to).relation(alias),
+                on=self.session.join_on(link, self.alias, alias),
+                join_type="left",
+            )
+        return select
+
+    def has_life(self, link: Link) -> bool:
+        """Return whether the rows one link away begin or end at a time."""
+        table = self.session.scan(link.to).table
+        return table.time_column is not None or table.end_time_column is not None
+
+
+@dataclass(frozen=True)
+class StagedLeaves:
+    """Where the leaves of conditions stand in a staged table.
+
+    Attributes:
+        columns: Name of the truth value of each leaf.
+        lives: For links whose rows begin or end at a time: the columns ``(since, until)``, ns.
+    """
+
+    columns: dict[Leaf, str]
+    lives: dict[Link, tuple[str, str]]
+
+    @classmethod
+    def of(cls, focus: Focus, leaves: Sequence[Leaf]) -> StagedLeaves:
+        """Name the columns of leaves on columns; equal leaves share one."""
+        columns = {leaf: f"leaf_{n}" for n, leaf in enumerate(dict.fromkeys(leaves))}
+        links: dict[Link, None] = {}
+        for leaf in columns:
+            hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
+            if hop is not None and focus.has_life(hop):
+                links[hop] = None
+        return cls(columns, {k: (f"since_{n}", f"until_{n}") for n, k in enumerate(links)})
+
+    def projections(self, focus: Focus) -> list[exp.Expression]:
+        """Return the columns to store, under their names."""
+        found = [focus.leaf(leaf).as_(name, quoted=True) for leaf, name in self.columns.items()]
+        for link, (since, until) in self.lives.items():
+            other, alias = focus.session.scan(link.to), focus.hops[link]
+            # A row that is not there (a dangling key) has no life: since is NULL, never reached.
+            begin = other.time(alias)
+            if begin is None:
+                row = exp.Is(this=other.row(alias), expression=exp.null())
+                begin = (
+                    exp.Case()
+                    .when(exp.not_(exp.paren(row)), exp.Literal.number(0))
+                    .else_(exp.null())
+                )
+            end = other.end_time(alias)
+            found.append(exp.cast(begin, "BIGINT").as_(since, quoted=True))
+            found.append(
+                exp.cast(exp.null() if end is None else end, "BIGINT").as_(until, quoted=True)
+            )
+        return found
+
+    def condition(
+        self, condition: Condition, alias: str, moment: exp.Expression | None
+    ) -> exp.Expression:
+        """Return a condition over the staged table ``alias`` as of a moment; None is any time."""
+        return compile_condition(condition, lambda leaf: self.leaf(leaf, alias, moment))
+
+    def leaf(self, leaf: Leaf, alias: str, moment: exp.Expression | None) -> exp.Expression:
+        """Return one staged leaf as of a moment; of a row not known then, all columns are NULL."""
+        held = exp.column(self.columns[leaf], table=alias, quoted=True)
+        hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
+        if moment is None or hop is None or hop not in self.lives:
+            return held
+        since, until = (exp.column(c, table=alias, quoted=True) for c in self.lives[hop])
+        otherwise = TRUE if value_when_absent(leaf) else FALSE
+        return exp.paren(
+            exp.Case().when(within_life(since, until, moment), held).else_(otherwise.copy())
+        )
+
+
+def within_life(
+    since: exp.Expression | None, until: exp.Expression | None, moment: exp.Expression
+) -> exp.Expression:
+    """Return ``since <= moment AND (until IS NULL OR until > moment)``; None is no bound."""
+    tests: list[exp.Expression] = []
+    if since is not None:
+        tests.append(exp.LTE(this=since.copy(), expression=moment.copy()))
+    if until is not None:
+        absent = exp.Is(this=until.copy(), expression=exp.null())
+        tests.append(
+            exp.paren(exp.or_(absent, exp.GT(this=until.copy(), expression=moment.copy())))
+        )
+    return exp.paren(exp.and_(*tests)) if tests else TRUE.copy()
