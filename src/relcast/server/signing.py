@@ -10,10 +10,13 @@ import base64
 import hashlib
 import hmac
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import Request
 
+from relcast.catalog import file_secret
 from relcast.core.clock import utc_now
 from relcast.core.errors import Forbidden
 from relcast.server.platform_of import platform_of
@@ -75,4 +78,10 @@ def verify_url(request: Request) -> None:
 
 
 def _key(request: Request) -> bytes:
-    return platform_of(request).secret("urls")
+    return _secret(platform_of(request).settings.home)
+
+
+@cache
+def _secret(home: Path) -> bytes:
+    """Return the key of this home's URLs; every server process of a home has the same."""
+    return file_secret(home / "secrets" / "file-urls")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -10,6 +12,9 @@ from fastapi.responses import JSONResponse
 from relcast.server.platform_of import platform_of
 from relcast.server.problem import ProblemResponse, problem_of
 from relcast.server.routing import Routes
+
+if TYPE_CHECKING:
+    from relcast.jobs import Platform
 
 __all__ = ["routes"]
 
@@ -28,7 +33,7 @@ def healthz() -> JSONResponse:
     errors=(503,),
 )
 def readyz(request: Request) -> JSONResponse:
-    checks = platform_of(request).ready()
+    checks = _checks(platform_of(request))
     bad = {name: state for name, state in checks.items() if state not in ("ok", "off")}
     if bad:
         answer: ProblemResponse = problem_of(
@@ -50,3 +55,15 @@ def readyz(request: Request) -> JSONResponse:
 )
 def config() -> JSONResponse:
     return JSONResponse({"rbac": False, "name": "relcast", "version": version("relcast")})
+
+
+def _checks(platform: Platform) -> dict[str, str]:
+    """Return ``ok``, ``off`` (a worker elsewhere does the work) or a reason for each part."""
+    checks = {"store": "ok", "home": "ok", "worker": "ok" if platform.working else "off"}
+    try:
+        platform.queue_length()
+    except Exception as error:  # noqa: BLE001 - whatever the store's driver raises is the finding
+        checks["store"] = type(error).__name__
+    if not os.access(platform.settings.home, os.R_OK | os.W_OK | os.X_OK):
+        checks["home"] = "not writable"
+    return checks

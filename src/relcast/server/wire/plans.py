@@ -1,0 +1,149 @@
+"""Plans: what a plan says when nobody touched it, and what of a plan that comes back we honour.
+
+The wire's plan describes a graph network. Options that mean something for our learners get real
+values, all others ``"???"``, which the SDK hides. Any subset may come back; options that we do not
+know are accepted and do nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kumoapi.model_plan import (
+    ColumnProcessingPlan,
+    InferredType,
+    MissingType,
+    ModelArchitecturePlan,
+    ModelPlan,
+    ModelPlanInfo,
+    NeighborSamplingPlan,
+    OptimizationPlan,
+    PredictionTableGenerationPlan,
+    RunMode,
+    TrainingJobPlan,
+    TrainingTableGenerationPlan,
+)
+from kumoapi.pquery import QueryType
+from kumoapi.task import TaskType as WireTaskType
+
+from relcast.core.clock import isoformat
+from relcast.core.schema import Graph
+from relcast.pql.ast import CheckedQuery, aggregations
+from relcast.tasks import TablePlan
+
+__all__ = [
+    "model_plan_of",
+    "prediction_anchor_of",
+    "suggest_model_plan",
+    "suggest_table_plan",
+    "table_plan_of",
+]
+
+
+def suggest_table_plan(query: CheckedQuery, graph: Graph) -> TrainingTableGenerationPlan:
+    """Return the training table plan of a query, as it is when nobody touches it."""
+    if not query.temporal:
+        timed = graph.table(query.entity_table).time_column is not None
+        return TrainingTableGenerationPlan(
+            split=f"{'TemporalSplit' if timed else 'RandomSplit'}([0.8, 0.1, 0.1])"
+        )
+    windows = [a.window for a in aggregations(query.query.target) if a.window is not None]
+    begin = min((w.start or 0 for w in windows), default=0)
+    end = max((w.end for w in windows), default=1)
+    return TrainingTableGenerationPlan(
+        split="ApproxDateOffsetSplit([0.8, 0.1, 0.1])",
+        train_start_offset=InferredType.VALUE,
+        train_end_offset=InferredType.VALUE,
+        start_time=InferredType.VALUE,
+        end_time=InferredType.VALUE,
+        timeframe_step=max(end - begin, 1),
+    )
+
+
+def table_plan_of(plan: TrainingTableGenerationPlan) -> TablePlan:
+    """Return our plan of a training table; raises ``task.invalid_plan``."""
+    return TablePlan(
+        split=_given(plan.split) or "inferred",
+        timeframe_step=_given(plan.timeframe_step),
+        start_time=_given(plan.start_time),
+        end_time=_given(plan.end_time),
+        train_start_offset=_given(plan.train_start_offset),
+        train_end_offset=_given(plan.train_end_offset),
+        weight_column=_given(plan.weight_col),
+    )
+
+
+def prediction_anchor_of(plan: PredictionTableGenerationPlan) -> str | None:
+    """Return the anchor time (ISO 8601, UTC) of a prediction table; None is the latest."""
+    anchor = _given(plan.anchor_time)
+    if anchor is None:
+        return None
+    from datetime import UTC, datetime, timedelta
+
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    # Nanoseconds since the epoch; the plan's own validator has turned times into these.
+    return isoformat(epoch + timedelta(microseconds=int(anchor) // 1000))
+
+
+def suggest_model_plan(
+    query: CheckedQuery, run_mode: RunMode, *, weighted: bool = False
+) -> ModelPlanInfo:
+    """Return the model plan of a query and run mode, with real values where we honour them.
+
+    Raises ``model.task_type`` for tasks without models.
+    """
+    from relcast.learners import ModelPlan as OurPlan
+
+    ours = OurPlan(run_mode=run_mode.value)
+    budget = ours.budget()
+    plan = ModelPlan(
+        training_job=TrainingJobPlan(
+            num_experiments=max(budget.experiments, 1),
+            metrics=list(ours.metrics_for(query.task_type)),
+            tune_metric=ours.tune_metric_for(query.task_type),
+            refit_trainval=budget.refit,
+            manual_seed=ours.seed,
+        ),
+        column_processing=ColumnProcessingPlan(),
+        neighbor_sampling=NeighborSamplingPlan(),
+        optimization=OptimizationPlan(),
+        model_architecture=ModelArchitecturePlan(),
+    )
+    return ModelPlanInfo(
+        model_plan=plan,
+        task_type=WireTaskType(query.task_type.value),
+        query_type=QueryType.TEMPORAL if query.temporal else QueryType.STATIC,
+        has_train_table_weight_col=weighted,
+    )
+
+
+def model_plan_of(plan: ModelPlan) -> dict[str, Any]:
+    """Return our model plan, as JSON, of whatever part of a wire plan came back.
+
+    The run mode itself is not on the wire; the number of experiments tells it (1 debug, up to 4
+    fast, up to 8 normal, above best), as ``suggest_model_plan`` wrote it.
+    """
+    job = plan.training_job
+    experiments = _given(job.num_experiments)
+    given = {
+        "run_mode": _run_mode(experiments),
+        "num_experiments": experiments,
+        "metrics": _given(job.metrics),
+        "tune_metric": _given(job.tune_metric),
+        "refit_trainval": job.refit_trainval,
+        "seed": _given(job.manual_seed),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _run_mode(experiments: int | None) -> str:
+    if experiments is None:
+        return "fast"
+    limits = ((1, "debug"), (4, "fast"), (8, "normal"))
+    return next((mode for limit, mode in limits if experiments <= limit), "best")
+
+
+def _given(value: Any) -> Any:
+    """Return None for what a plan leaves to the server."""
+    unset = isinstance(value, MissingType | InferredType) or value in ("???", "inferred", "")
+    return None if unset else value

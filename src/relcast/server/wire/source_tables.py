@@ -1,0 +1,181 @@
+"""Source tables: ``S3SourceTable`` and its kin as ``SourceRef``, and Arrow types as dtypes.
+
+On one machine without a cloud there are two kinds: uploads, and directories below the configured
+data roots (named connectors, or plain paths given as the root of an ``S3Connector``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from kumoapi.data_source import DataSourceType
+from kumoapi.source_table import (
+    ADLSSourceTable,
+    FileType,
+    GCSSourceTable,
+    S3SourceTable,
+    SourceTableType,
+)
+
+from relcast.core.errors import InvalidRequest
+from relcast.core.schema import Dtype
+from relcast.sources import SourceRef
+
+__all__ = [
+    "UPLOAD_CONNECTORS",
+    "Location",
+    "dtype_of",
+    "file_type_of",
+    "location_of",
+    "wire_source_table",
+]
+
+UPLOAD_CONNECTORS = {
+    "parquet_upload_connector": FileType.PARQUET,
+    "csv_upload_connector": FileType.CSV,
+}
+_FILES = (DataSourceType.S3, DataSourceType.GCS, DataSourceType.ADLS)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a request says that tables are: a known connector, or a root directory."""
+
+    connector_id: str | None
+    root: str | None
+    table: str | None = None
+
+    @classmethod
+    def of(
+        cls, source_type: DataSourceType, connector_id: str | None, root: str | None
+    ) -> Location:
+        """Check a request's source; raises ``connector.unsupported`` for warehouses."""
+        if source_type not in _FILES:
+            raise _unsupported(source_type)
+        if connector_id is None and not root:
+            raise InvalidRequest(
+                "The request names neither a connector nor a root directory",
+                code="connector.missing",
+                hint="Upload the table, or give the connector a root_dir.",
+            )
+        return cls(connector_id, None if connector_id else plain_root(root or ""))
+
+
+def plain_root(root: str) -> str:
+    """Return the path of a root given as a path or a ``file://`` URL.
+
+    Raises ``connector.unsupported`` for roots in an object store.
+    """
+    if root.startswith("file://"):
+        return root.removeprefix("file://")
+    if "://" in root:
+        raise InvalidRequest(
+            f"{root.split('://', maxsplit=1)[0]}:// is not a storage that this server reads",
+            code="connector.unsupported",
+            hint="Upload the tables with FileUploadConnector, or use a directory on the server.",
+        )
+    return root
+
+
+def location_of(source: SourceTableType) -> Location:
+    """Return where a wire source table is, with its table name."""
+    if not isinstance(source, S3SourceTable | GCSSourceTable | ADLSSourceTable):
+        raise _unsupported(source.data_source_type)
+    path: str = {
+        DataSourceType.S3: lambda s: s.s3_path,
+        DataSourceType.GCS: lambda s: s.gcs_path,
+        DataSourceType.ADLS: lambda s: s.adls_path,
+    }[source.data_source_type](source)
+    if source.connector_id is not None:
+        name = source.source_table_name or (source.table if path else None)
+        if not name:
+            raise InvalidRequest(
+                "The source table has neither a name nor a path",
+                code="source.unnamed",
+                hint="Set source_table_name.",
+            )
+        return Location(source.connector_id, None, name)
+    plain = plain_root(path.rstrip("/"))
+    root, _, name = plain.rpartition("/")
+    if not name or not root:
+        raise InvalidRequest(
+            f"{path!r} is not the path of a table",
+            code="source.unnamed",
+            hint="Write it as <root>/<table>.parquet, <root>/<table>.csv or <root>/<table>/.",
+        )
+    if not path.endswith("/"):
+        name = name.rsplit(".", maxsplit=1)[0] if "." in name else name
+    return Location(None, root, name)
+
+
+def wire_source_table(ref: SourceRef, file_type: FileType | None) -> S3SourceTable:
+    """Return the wire form of a source table.
+
+    It always names a connector: the SDK rebuilds its connector object from that alone.
+    """
+    return S3SourceTable(
+        s3_path="",
+        connector_id=ref.connector_id,
+        source_table_name=ref.table,
+        file_type=file_type,
+    )
+
+
+def file_type_of(connector_id: str, asked: FileType | None) -> FileType | None:
+    """Return the file type of a connector's tables where the connector decides it."""
+    return UPLOAD_CONNECTORS.get(connector_id, asked)
+
+
+def dtype_of(kind: pa.DataType) -> Dtype:
+    """Return the dtype of an Arrow type as the wire says it: timestamps are ``time``."""
+    if pa.types.is_dictionary(kind):
+        return dtype_of(kind.value_type)
+    for test, dtype in _DTYPES:
+        if test(kind):
+            return dtype
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _LISTS.get(_family(kind.value_type), Dtype.unsupported)
+    return Dtype.unsupported
+
+
+def _family(kind: pa.DataType) -> str:
+    dtype = dtype_of(kind)
+    if dtype.is_integer:
+        return "int"
+    if dtype.is_number:
+        return "float"
+    return "string" if dtype is Dtype.string else "other"
+
+
+_LISTS = {"int": Dtype.intlist, "float": Dtype.floatlist, "string": Dtype.stringlist}
+_TESTS: Any = pa.types
+_DTYPES: tuple[tuple[Any, Dtype], ...] = (
+    (_TESTS.is_boolean, Dtype.bool),
+    (_TESTS.is_int8, Dtype.byte),
+    (_TESTS.is_uint8, Dtype.int16),
+    (_TESTS.is_int16, Dtype.int16),
+    (_TESTS.is_uint16, Dtype.int32),
+    (_TESTS.is_int32, Dtype.int32),
+    (_TESTS.is_integer, Dtype.int64),
+    (_TESTS.is_float16, Dtype.float32),
+    (_TESTS.is_float32, Dtype.float32),
+    (_TESTS.is_floating, Dtype.float64),
+    (_TESTS.is_decimal, Dtype.float64),
+    (_TESTS.is_string, Dtype.string),
+    (_TESTS.is_large_string, Dtype.string),
+    (_TESTS.is_binary, Dtype.binary),
+    (_TESTS.is_large_binary, Dtype.binary),
+    (_TESTS.is_date, Dtype.date),
+    (_TESTS.is_timestamp, Dtype.time),
+    (_TESTS.is_duration, Dtype.timedelta),
+)
+
+
+def _unsupported(source_type: object) -> InvalidRequest:
+    return InvalidRequest(
+        f"{source_type} is not a source that this server reads",
+        code="connector.unsupported",
+        hint="Upload the tables with FileUploadConnector, or use a directory on the server.",
+    )
