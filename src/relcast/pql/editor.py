@@ -96,7 +96,7 @@ def complete(text: str, cursor: int, graph: Graph) -> list[str]:
             offered.append(terminal.lower())
         elif terminal in _FUNCTIONS:
             offered.append(f"{terminal}(")
-        elif terminal not in _KINDS and terminal != "$END":
+        elif terminal not in _KINDS and not (terminal == "TOP" and "RANK" in accepted):
             offered.append(_SPELLED.get(terminal, terminal))
     low = start.strip("`").casefold()
     return [word for word in offered if word.strip("`").casefold().startswith(low)]
@@ -113,8 +113,8 @@ def _accepted(text: str) -> set[str]:
     parser = grammar().parse_interactive("", start="query")
     try:
         for token in grammar().lex(text):
-            parser.feed_token(Token(token.type, str(token)))  # type: ignore[no-untyped-call]
+            parser.feed_token(Token(token.type, str(token)))
     except UnexpectedToken:
         return set()
     found: set[str] = parser.accepts()  # type: ignore[no-untyped-call]
-    return found
+    return found - {"$END"}

@@ -67,11 +67,9 @@ def predictable(column: ColumnRef, scope: Scope, position: Position | None) -> b
         or kind is Kind.other
         or (kind is Kind.list and stype is not Stype.multicategorical)
     ):
-        what = (
-            f"column of the semantic type {stype.value}"
-            if not number_wanted
-            else f"numerical column with {kind.value} in each row"
-        )
+        what = f"column of the semantic type {stype.value}"
+        if number_wanted:
+            what = f"numerical column with {kind.value} in each row"
         scope.add(
             "pql.not_predictable",
             f"{name} is a {what}, which is not predicted",

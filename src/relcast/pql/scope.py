@@ -46,7 +46,8 @@ class Scope:
     def typed(self, ref: ColumnRef, *, star: bool = False, advice: str = "") -> ColumnRef:
         """Return the reference with its types, or note what is unknown.
 
-        ``star`` allows ``table.*``; ``advice`` replaces the list of near columns. A reference that stays without types has a fault.
+        ``star`` allows ``table.*``; ``advice`` replaces the list of near columns. A reference that
+        stays without types has a fault, unless it is a legal star.
         """
         table = self.table(ref)
         if ref.column is None:

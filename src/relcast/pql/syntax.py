@@ -151,7 +151,8 @@ def _near(word: str, accepted: Iterable[str]) -> str | None:
 
 
 def _phrases(accepted: AbstractSet[str]) -> list[str]:
-    left = set(accepted)
+    # TOP without RANK is understood only to be refused with a better reason than this one.
+    left = set(accepted) - ({"TOP"} if "RANK" in accepted else set())
     found: list[str] = []
     for members, phrase in _GROUPS:
         if members <= left:
