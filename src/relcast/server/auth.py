@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 
 from relcast.core.errors import Forbidden, Unauthorized
 from relcast.server.platform_of import platform_of
@@ -60,6 +62,7 @@ def authorize(request: Request, scope: str) -> Caller:
         name = _browser(request)
         if name is not None:
             return Caller(name, frozenset({"read"}))
+        _send_to_login(request)
         scope = "read"
     try:
         principal = platform_of(request).authenticate(request.headers.get("x-api-key"))
@@ -76,6 +79,15 @@ def authorize(request: Request, scope: str) -> Caller:
             hint=f"Use a key with the scope {scope!r}.",
         )
     return Caller(principal.id, frozenset(principal.scopes))
+
+
+def _send_to_login(request: Request) -> None:
+    """Send a browser that asks for a page without a key to the UI's sign-in, if there is one."""
+    sessions: BrowserSessions | None = getattr(request.app.state, "browser_sessions", None)
+    asks_for_page = "text/html" in request.headers.get("accept", "")
+    if sessions is not None and asks_for_page and "x-api-key" not in request.headers:
+        target = f"{sessions.login_path}?next={quote(request.url.path, safe='')}"
+        raise HTTPException(303, "Sign in first", headers={"Location": target})
 
 
 def _browser(request: Request) -> str | None:

@@ -31,6 +31,7 @@ from relcast.server.routing import Routes
 from relcast.server.wire.codec import finite, wire_answer
 from relcast.server.wire.jobs import error_of, snapshot_state
 from relcast.server.wire.tables import wire_table
+from relcast.snapshots import ColumnStatistics, LinkHealth
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -172,37 +173,40 @@ def _statistics(platform: Platform, found: _TableOfSnapshot) -> list[ColumnStats
         return None
     table = platform.snapshots.open(found.record.snapshot_id).tables[found.table]
     return [
-        ColumnStats(column_name=s.column, stats=finite(_wire_statistics(s.to_json())))
+        ColumnStats(column_name=s.column, stats=finite(_wire_statistics(s)))
         for s in table.statistics
     ]
 
 
-_WIRE_NAMES = {
-    "count": "COUNT",
-    "nulls": "NUM_NA",
-    "null_fraction": "NA_FRACTION",
-    "min": "MIN",
-    "max": "MAX",
-    "mean": "MEAN",
-    "std": "STD",
-    "median": "MEDIAN",
-    "distinct": "NUM_UNIQUE",
-}
+def _wire_statistics(found: ColumnStatistics) -> dict[str, Any]:
+    """Return statistics under the SDK's names; what a column has none of is left out."""
+    quantiles = found.quantiles
+    named = {
+        "COUNT": found.count,
+        "NUM_NA": found.nulls,
+        "NA_FRACTION": found.null_share,
+        "MIN": found.first if found.minimum is None else found.minimum,
+        "MAX": found.last if found.maximum is None else found.maximum,
+        "MEAN": found.mean,
+        "STD": found.deviation,
+        "QUANTILE25": quantiles.get("0.25"),
+        "MEDIAN": quantiles.get("0.5"),
+        "QUANTILE75": quantiles.get("0.75"),
+        "NUM_UNIQUE": found.distinct,
+        "CATEGORY_COUNTS": dict(found.top) or None,
+        "HISTOGRAM": list(found.histogram) or None,
+        "STRING_AVG_LEN": found.mean_length,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
-def _wire_statistics(found: dict[str, Any]) -> dict[str, Any]:
-    return {_WIRE_NAMES.get(name, name): value for name, value in found.items()}
-
-
-def _edge_health(health: Any) -> EdgeHealthStatistics:
-    found = health.to_json()
+def _edge_health(health: LinkHealth) -> EdgeHealthStatistics:
     return EdgeHealthStatistics(
         absolute_match_stats=EdgeMatches(
-            src_in_dst=float(found["matched"]), dst_in_src=float(found["parents_with_children"])
+            src_in_dst=float(health.matched), dst_in_src=float(health.parents_matched)
         ),
         percent_match_stats=EdgeMatches(
-            src_in_dst=100.0 * float(found["match_rate"]),
-            dst_in_src=100.0 * float(found["parent_rate"]),
+            src_in_dst=100.0 * health.match_rate, dst_in_src=100.0 * health.parent_match_rate
         ),
-        total_num_edges=int(found["matched"]),
+        total_num_edges=health.matched,
     )

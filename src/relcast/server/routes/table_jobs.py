@@ -154,7 +154,7 @@ def validate_custom_train_table(job_id: str) -> Response:
 def custom_table_error(job_id: str | None) -> InvalidRequest:
     """Return why a modified training table is refused."""
     return InvalidRequest(
-        f"A modified form of the training table {job_id or ''!r} cannot be used through the SDK yet",
+        f"A modified form of training table {job_id or ''!r} cannot be used through the SDK",
         code="training_table.custom",
         hint="Train on the generated table, or use the Python library with your own rows.",
     )

@@ -7,7 +7,6 @@ data roots (named connectors, or plain paths given as the root of an ``S3Connect
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from kumoapi.data_source import DataSourceType
@@ -21,6 +20,7 @@ from kumoapi.source_table import (
 
 from relcast.core.errors import InvalidRequest
 from relcast.core.schema import Dtype
+from relcast.snapshots.arrow_types import staged_type
 from relcast.sources import SourceRef
 
 __all__ = [
@@ -129,48 +129,8 @@ def file_type_of(connector_id: str, asked: FileType | None) -> FileType | None:
 
 
 def dtype_of(kind: pa.DataType) -> Dtype:
-    """Return the dtype of an Arrow type as the wire says it: timestamps are ``time``."""
-    if pa.types.is_dictionary(kind):
-        return dtype_of(kind.value_type)
-    for test, dtype in _DTYPES:
-        if test(kind):
-            return dtype
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _LISTS.get(_family(kind.value_type), Dtype.unsupported)
-    return Dtype.unsupported
-
-
-def _family(kind: pa.DataType) -> str:
-    dtype = dtype_of(kind)
-    if dtype.is_integer:
-        return "int"
-    if dtype.is_number:
-        return "float"
-    return "string" if dtype is Dtype.string else "other"
-
-
-_LISTS = {"int": Dtype.intlist, "float": Dtype.floatlist, "string": Dtype.stringlist}
-_TESTS: Any = pa.types
-_DTYPES: tuple[tuple[Any, Dtype], ...] = (
-    (_TESTS.is_boolean, Dtype.bool),
-    (_TESTS.is_int8, Dtype.byte),
-    (_TESTS.is_uint8, Dtype.int16),
-    (_TESTS.is_int16, Dtype.int16),
-    (_TESTS.is_uint16, Dtype.int32),
-    (_TESTS.is_int32, Dtype.int32),
-    (_TESTS.is_integer, Dtype.int64),
-    (_TESTS.is_float16, Dtype.float32),
-    (_TESTS.is_float32, Dtype.float32),
-    (_TESTS.is_floating, Dtype.float64),
-    (_TESTS.is_decimal, Dtype.float64),
-    (_TESTS.is_string, Dtype.string),
-    (_TESTS.is_large_string, Dtype.string),
-    (_TESTS.is_binary, Dtype.binary),
-    (_TESTS.is_large_binary, Dtype.binary),
-    (_TESTS.is_date, Dtype.date),
-    (_TESTS.is_timestamp, Dtype.time),
-    (_TESTS.is_duration, Dtype.timedelta),
-)
+    """Return the dtype of an Arrow type, the one that ingestion suggests for it."""
+    return staged_type(kind).dtype
 
 
 def _unsupported(source_type: object) -> InvalidRequest:
