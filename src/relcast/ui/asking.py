@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from nicegui import ui
 from starlette.requests import Request
@@ -24,34 +24,30 @@ _OURS = "This is our fault. The server's log says more; the API and the jobs are
 P = ParamSpec("P")
 R = TypeVar("R")
 
+PageFunction = Callable[..., Awaitable[None]]
+"""A page: its first argument is the request, the others come from the URL."""
+
 
 async def ask(question: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a method of the platform in a thread; the event loop stays free for everybody else."""
     return await asyncio.to_thread(question, *args, **kwargs)
 
 
-def page(
-    room: str,
-) -> Callable[
-    [Callable[Concatenate[Request, P], Awaitable[None]]],
-    Callable[Concatenate[Request, P], Awaitable[None]],
-]:
+def page(room: str) -> Callable[[PageFunction], PageFunction]:
     """Decorate a page's function: an error of the platform becomes a page that says so.
 
     The function asks first and draws then, so that an error finds an empty page.
     """
 
-    def decorate(
-        draw: Callable[Concatenate[Request, P], Awaitable[None]],
-    ) -> Callable[Concatenate[Request, P], Awaitable[None]]:
+    def decorate(draw: PageFunction) -> PageFunction:
         @functools.wraps(draw)
-        async def drawn(request: Request, *args: P.args, **kwargs: P.kwargs) -> None:
+        async def drawn(request: Request, *args: Any, **kwargs: Any) -> None:
             try:
                 await draw(request, *args, **kwargs)
             except RelcastError as error:
                 ui.context.client.status_code = error.status
                 _show(error, room)
-            except Exception:
+            except Exception:  # noqa: BLE001  # nobody is shown a stack trace; the log has it
                 _log.exception("The page %s could not be drawn", request.url.path)
                 ui.context.client.status_code = 500
                 _show(InternalError("This page could not be drawn", hint=_OURS), room)

@@ -19,7 +19,7 @@ _FILES = frozenset({"predictions", "holdout", "training_table", "prediction_tabl
 
 
 async def download(request: Request) -> Response:
-    """Answer ``/downloads/{job}/{file}.csv`` and ``….parquet``; 404 when the job has no such file."""
+    """Answer ``/downloads/{job}/{file}.csv`` and ``.parquet``; 404 when there is no such file."""
     job_id, file = request.path_params["job_id"], request.path_params["file"]
     name, _, suffix = file.rpartition(".")
     if name not in _FILES or suffix not in ("csv", "parquet"):

@@ -26,7 +26,7 @@ class PqlEditor(ValueElement[str], component="pql_editor.js"):
         self.props["label"] = "Predictive query"
         self.props["faults"] = []
 
-    def mark(self, faults: Sequence[Fault]) -> None:
+    def underline(self, faults: Sequence[Fault]) -> None:
         """Underline the faults that have a place; none clears all marks."""
         self.props["faults"] = [
             {"line": p.line, "column": p.column, "length": p.length}

@@ -29,9 +29,9 @@ __all__ = [
     "link_button",
     "note",
     "state_chip",
+    "table",
     "tag",
     "time_of",
-    "table",
 ]
 
 
@@ -69,25 +69,29 @@ def card(title: str | None = None, *, aside: str = "", flush: bool = False) -> I
 
 
 def note(text: str) -> Element:
-    return html.p(text).classes("rc-note")
+    made: Element = html.p(text).classes("rc-note")
+    return made
 
 
 def tag(text: str) -> Element:
-    return html.span(text).classes("rc-tag")
+    made: Element = html.span(text).classes("rc-tag")
+    return made
 
 
 def state_chip(state: str) -> Element:
-    return html.span(words.state_name(state)).classes(f"rc-chip rc-chip--{state}")
+    made: Element = html.span(words.state_name(state)).classes(f"rc-chip rc-chip--{state}")
+    return made
 
 
 def time_of(moment: datetime | None) -> Element:
     """Write how long ago something was, with the exact time and its zone as its title."""
+    element: Element
     if moment is None:
-        return html.span("–")
-    exact = words.moment(moment)
-    return html.time(words.ago(moment), datetime=moment.isoformat(), title=exact).classes(
-        "rc-nowrap"
-    )
+        element = html.span("–")
+    else:
+        exact = words.moment(moment)
+        element = html.time(words.ago(moment), datetime=moment.isoformat(), title=exact)
+    return element.classes("rc-nowrap")
 
 
 def button(
@@ -99,7 +103,7 @@ def button(
 ) -> Element:
     """Draw a button; ``look`` is ``main``, ``danger``, ``small`` or several of them."""
     classes = "".join(f" rc-btn--{part}" for part in look.split())
-    element = html.button(type="button").classes(f"rc-btn{classes}")
+    element: Element = html.button(type="button").classes(f"rc-btn{classes}")
     if on_click is not None:
         element.on("click", on_click, [])
     with element:
@@ -111,7 +115,7 @@ def button(
 
 def link_button(text: str, href: str, *, icon: str | None = None, look: str = "") -> Element:
     classes = "".join(f" rc-btn--{part}" for part in look.split())
-    element = html.a(href=href).classes(f"rc-btn{classes}")
+    element: Element = html.a(href=href).classes(f"rc-btn{classes}")
     with element:
         if icon is not None:
             ui.icon(icon).props["aria-hidden"] = "true"
@@ -137,7 +141,8 @@ def table(heads: Sequence[str], *, rows: bool = False) -> Iterator[None]:
 
 
 def cell(text: str | None = None, *, right: bool = False, classes: str = "") -> Element:
-    return html.td(text).classes(f"{'rc-right ' if right else ''}{classes}")
+    element: Element = html.td(text).classes(f"{'rc-right ' if right else ''}{classes}")
+    return element
 
 
 @contextmanager
@@ -149,7 +154,8 @@ def facts() -> Iterator[None]:
 def fact(name: str, value: str | None = None) -> Element:
     """Write one line of ``facts`` and return its value's element, to put more into."""
     html.dt(name)
-    return html.dd(value)
+    element: Element = html.dd(value)
+    return element
 
 
 @contextmanager

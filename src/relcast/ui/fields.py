@@ -59,7 +59,8 @@ class Choice:
     ) -> None:
         self._options = options
         self._on_change = on_change
-        self.value = value if value in options else next(iter(options), "")
+        known = value is not None and value in options
+        self.value: str = value if known and value else next(iter(options), "")
         with html.div().classes("rc-field"):
             title = html.label(label)
             self.box = html.select().classes("rc-select")

@@ -98,7 +98,7 @@ class Gate:
 
         async def receive_while_open() -> Message:
             message = await receive()
-            # Signing out elsewhere ends the sockets of that session, at the next ping at the latest.
+            # Signing out elsewhere ends the session's sockets, at the next ping at the latest.
             if message["type"] == "websocket.receive" and not sessions.is_open(token):
                 return {"type": "websocket.disconnect", "code": 1008}
             return message

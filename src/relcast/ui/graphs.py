@@ -1,11 +1,10 @@
-"""Connect a folder: its tables become a graph, and every inference says why. The graph has a page."""
+"""Connect a folder: its tables become a graph, and every inference says why."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nicegui import html, ui
@@ -13,7 +12,7 @@ from starlette.requests import Request
 
 from relcast.catalog.records import GraphRecord
 from relcast.core.errors import InvalidRequest, RelcastError
-from relcast.core.schema import Table
+from relcast.core.schema import Link, Table
 from relcast.ui import words
 from relcast.ui.asking import action, ask, page
 from relcast.ui.elements import (
@@ -24,11 +23,12 @@ from relcast.ui.elements import (
     code_line,
     empty,
     error_box,
+    fact,
+    facts,
     fold,
     link_button,
     note,
     table,
-    tag,
 )
 from relcast.ui.fields import Choice, TextField
 from relcast.ui.frame import Crumb, page_frame
@@ -67,8 +67,8 @@ def _no_roots() -> None:
     with empty(
         "folder_off",
         "No folder may be read yet",
-        "relcast reads folders of this machine only below its data roots, and none is set. Start the "
-        "server again with RELCAST_DATA_ROOTS, or send tables over the API with a script.",
+        "relcast reads folders of this machine only below its data roots, and none is set. Start "
+        "the server again with RELCAST_DATA_ROOTS, or send tables over the API with a script.",
     ):
         link_button("How the API takes tables", "/api/docs")
     with card("For example"):
@@ -155,47 +155,40 @@ def _links(record: GraphRecord) -> None:
         if not links:
             note("No table points to another: a query needs at least one link to look ahead.")
             return
-        reasons = record.reasons.get("links", {})
+        why = {
+            Link.from_json(found["link"]): found.get("reason", "")
+            for found in record.reasons.get("links", ())
+        }
         with table(("From", "To", "Why")):
-            for number, link in enumerate(links):
+            for link in links:
                 with html.tr():
                     cell(f"{link.table}.{link.foreign_key}", classes="rc-mono")
                     cell(link.to, classes="rc-mono")
-                    cell(_reason(_pick(reasons, str(link), number)), classes="rc-note")
+                    cell(str(why.get(link, "")), classes="rc-note")
 
 
 def _table(found: Table, record: GraphRecord) -> None:
-    reasons = record.reasons.get("tables", {})
-    why = reasons.get(found.name, {}) if isinstance(reasons, Mapping) else {}
+    why = record.reasons.get("tables", {}).get(found.name, {})
+    columns = {column["name"]: column for column in why.get("columns", ())}
     with card(found.name, aside=words.count(len(found.columns), "column")):
-        with html.div().classes("rc-row").style("margin-bottom: 8px"):
-            tag(f"key: {found.primary_key or 'none'}")
-            tag(f"time: {found.time_column or 'none'}")
+        with facts():
+            fact("Primary key", _because(found.primary_key, why.get("primary_key")))
+            fact("Time column", _because(found.time_column, why.get("time_column")))
+            if found.end_time_column:
+                fact("End time column", found.end_time_column)
         with fold("Columns"), table(("Column", "Type", "Meaning", "Why")):
             for column in found.columns:
+                told = columns.get(column.name, {})
+                said = "; ".join(
+                    str(told[part]) for part in ("dtype_reason", "stype_reason") if told.get(part)
+                )
                 with html.tr():
                     cell(column.name, classes="rc-mono")
                     cell(column.dtype.value)
                     cell(column.stype.value)
-                    columns = why.get("columns", why) if isinstance(why, Mapping) else {}
-                    cell(_reason(_pick(columns, column.name, -1)), classes="rc-note")
+                    cell(said, classes="rc-note")
 
 
-def _pick(reasons: Any, name: str, number: int) -> Any:
-    if isinstance(reasons, Mapping):
-        return reasons.get(name, "")
-    if isinstance(reasons, Sequence) and 0 <= number < len(reasons):
-        return reasons[number]
-    return ""
-
-
-def _reason(reason: Any) -> str:
-    """Write evidence of any shape as one line."""
-    if isinstance(reason, str):
-        return reason
-    if isinstance(reason, Mapping):
-        said = reason.get("reason")
-        return said if isinstance(said, str) else json.dumps(dict(reason), default=str)
-    if isinstance(reason, Sequence):
-        return "; ".join(_reason(part) for part in reason)
-    return "" if reason is None else str(reason)
+def _because(column: str | None, reason: object) -> str:
+    name = column or "none"
+    return f"{name}: {reason}" if reason else name

@@ -35,7 +35,7 @@ from relcast.ui.predictions import Preview, draw_preview, load_preview
 from relcast.ui.results import importance, scores_of
 from relcast.ui.scoreboard import draw_importance, draw_scores
 from relcast.ui.stages import StageList
-from relcast.ui.trials import TrialBoard
+from relcast.ui.trials import TrialBoard, leaderboard_of
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -74,7 +74,7 @@ async def show_job(request: Request, job_id: str) -> None:
                 clock = ui.label().classes("rc-note rc-num")
             stages = StageList()
             waiting = Live()
-        board = TrialBoard(_metric(view))
+        board = TrialBoard()
         tail = Live()
         seen = 0
 
@@ -88,7 +88,8 @@ async def show_job(request: Request, job_id: str) -> None:
             clock.set_text(_clock(current))
             stages.show(current.stages)
             waiting.show(_waiting(current), lambda: _wait_note(current))
-            board.take(events, ended=current.state.is_terminal)
+            board.take(events)
+            board.end(leaderboard_of(now.report), _metric(now))
             outcome_key = (current.state, bool(now.report), bool(now.preview))
             outcome.show(outcome_key, lambda: _outcome(now))
             tail.show((current.state, current.started_at), lambda: _facts(now))
@@ -122,12 +123,11 @@ def _load(platform: Platform, job_id: str) -> _View:
     return _View(job, name, text, report, preview)
 
 
-def _metric(view: _View) -> str | None:
-    scores = scores_of(view.report)
-    return scores.metric if scores else None
+def _metric(view: _View) -> str:
+    return str((view.report or {}).get("tune_metric", ""))
 
 
-def _buttons(view: _View, confirm: Callable[[], None]) -> None:
+def _buttons(view: _View, confirm: Callable[[], object]) -> None:
     job = view.job
     with html.div().classes("rc-actions"):
         if job.query_id and view.query_name:
@@ -145,7 +145,7 @@ def _buttons(view: _View, confirm: Callable[[], None]) -> None:
                 stop.props["disabled"] = True
 
 
-def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], None]:
+def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], object]:
     with dialog("Cancel this job?") as box:
         html.p(
             "The work stops within seconds and is not kept. Earlier models and predictions stay as "
@@ -173,7 +173,11 @@ def _clock(job: JobRecord) -> str:
     seconds = elapsed(job)
     if seconds is None:
         return "not started"
-    return f"{'took' if job.ended_at else 'running for'} {words.duration(seconds)}"
+    if job.ended_at:
+        return f"took {words.duration(seconds)}"
+    between = not any(stage.state is JobState.RUNNING for stage in job.stages)
+    said = ", starting the next stage" if between else ""
+    return f"running for {words.duration(seconds)}{said}"
 
 
 def _waiting(job: JobRecord) -> tuple[bool, int | None]:
@@ -199,14 +203,16 @@ def _error(view: _View) -> None:
         return
     found = error or {}
     faults = [fault for fault in faults_of(found) if fault.position]
+    text = str(view.job.config.get("query") or view.query_text)
+    if faults and text:
+        with card("The query does not fit", aside=str(found.get("code") or "")):
+            show_faults(text, faults)
+        return
     error_box(
         str(found.get("message") or "The job failed"),
         str(found.get("hint") or ""),
         str(found.get("code") or ""),
     )
-    if faults and view.query_text:
-        with card("Where"):
-            show_faults(view.query_text, faults)
 
 
 def _outcome(view: _View) -> None:
@@ -215,7 +221,7 @@ def _outcome(view: _View) -> None:
         with html.div().classes("rc-grid"):
             with card("Result"):
                 draw_scores(scores)
-            lines = importance(view.report, "feature", 8)
+            lines = importance(view.report, "features", 8)
             if lines:
                 with card("What matters most", aside="share of all importance"):
                     draw_importance(lines)

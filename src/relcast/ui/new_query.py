@@ -1,4 +1,4 @@
-"""Write a predictive query: the editor, its faults at their place, and what it means, as it is typed."""
+"""Write a predictive query: its faults at their place and its meaning in English, as you type."""
 
 from __future__ import annotations
 
@@ -103,7 +103,13 @@ class _Desk:
     def _changed(self) -> None:
         self._version += 1
         self._allow(False)
-        ui.timer(PAUSE, _when_current(self, self._version), once=True)
+        version = self._version
+
+        async def check() -> None:
+            if version == self._version:
+                await self.check(version)
+
+        ui.timer(PAUSE, check, once=True)
 
     def _graph_changed(self) -> None:
         record = self._graphs[self._graph.value]
@@ -119,7 +125,7 @@ class _Desk:
         """Check the text as it stands; an answer to an older text is dropped."""
         text, graph = self._editor.value, self._graph.value
         if not text.strip():
-            self._editor.mark(())
+            self._editor.underline(())
             self._verdict.show((), _invitation)
             return
         try:
@@ -128,19 +134,19 @@ class _Desk:
         except PqlError as error:
             if version == self._version:
                 faults = error.faults or (Fault(error.code, error.message, error.hint),)
-                self._editor.mark(faults)
+                self._editor.underline(faults)
                 self._verdict.show((text, faults), lambda: show_faults(text, faults, self._editor))
             return
         except RelcastError as error:
             if version == self._version:
                 found = error
-                self._editor.mark(())
+                self._editor.underline(())
                 self._verdict.show(
                     (text, str(found)), lambda: error_box(found.message, found.hint, found.code)
                 )
             return
         if version == self._version:
-            self._editor.mark(())
+            self._editor.underline(())
             task, warnings = words.task_name(checked.task_type), checked.warnings
             self._verdict.show((text, said), lambda: _said(task, said, warnings))
             self._allow(True)
@@ -183,14 +189,6 @@ class _Desk:
         )
 
 
-def _when_current(desk: _Desk, version: int) -> Callable[[], object]:
-    async def check() -> None:
-        if version == desk._version:  # noqa: SLF001  # the desk's own timer
-            await desk.check(version)
-
-    return check
-
-
 def _title(record: GraphRecord) -> str:
     tables = words.count(len(record.graph.tables), "table")
     return f"{record.name or record.id} ({tables})"
@@ -198,8 +196,8 @@ def _title(record: GraphRecord) -> str:
 
 def _invitation() -> None:
     note(
-        "Write what to predict. Faults are underlined as you type, and what the query means is said "
-        "here in plain English."
+        "Write what to predict. Faults are underlined as you type, and what the query means is "
+        "said here in plain English."
     )
 
 

@@ -38,5 +38,5 @@ def register() -> None:
     ui.page("/admin")(show_admin)
 
 
-async def _home(request: Request) -> RedirectResponse:
+async def _home(_: Request) -> RedirectResponse:
     return RedirectResponse(HOME, status_code=303)

@@ -32,11 +32,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The head of a prediction: columns, rows of text or numbers, reasons of each row."""
+    """The head of a prediction: columns, rows of values, reasons by the text of the entity."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
-    reasons: tuple[tuple[Reason, ...], ...]
+    reasons: Mapping[str, tuple[Reason, ...]]
 
 
 def load_preview(platform: Platform, job_id: str, limit: int = 8) -> Preview | None:
@@ -51,18 +51,18 @@ def load_preview(platform: Platform, job_id: str, limit: int = 8) -> Preview | N
         batch = next(file.iter_batches(batch_size=limit), None)
         columns = tuple(file.schema_arrow.names)
     if batch is None:
-        return Preview(columns, (), ())
+        return Preview(columns, (), {})
     values = [column.to_pylist() for column in batch.columns]
     rows = tuple(zip(*values, strict=True)) if values else ()
-    return Preview(columns, rows, _reasons(platform, job_id, len(rows)))
+    return Preview(columns, rows, _reasons(platform, job_id, limit))
 
 
-def _reasons(platform: Platform, job_id: str, limit: int) -> tuple[tuple[Reason, ...], ...]:
+def _reasons(platform: Platform, job_id: str, limit: int) -> dict[str, tuple[Reason, ...]]:
     try:
         stored = read_reasons(platform.output_path(job_id, "reasons.json"))
     except NotFound:
-        return ()
-    return tuple(_row_reasons(row.get("reasons", ())) for row in stored[:limit])
+        return {}
+    return {str(row["entity"]): _row_reasons(row["reasons"]) for row in stored[:limit]}
 
 
 def _row_reasons(lines: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
@@ -78,21 +78,27 @@ def _row_reasons(lines: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
 
 def _cause(value: Any) -> str:
     # No thousands separators: a year is a value too.
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "missing"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def draw_preview(preview: Preview, *, reasons: int = 3) -> None:
     """Draw the rows; a reason that raises the score carries ▲, one that lowers it ▼."""
-    explained = any(preview.reasons)
+    explained = any(preview.reasons.values())
     heads = [*preview.columns, *(["Strongest reasons"] if explained else [])]
     places = [_places(column) for column in zip(*preview.rows, strict=True)]
     with table(heads):
-        for number, row in enumerate(preview.rows):
+        before = None
+        for row in preview.rows:
+            entity = str(row[0])
+            # Multiclass: several rows for an entity; its reasons stand at the first.
+            found = () if entity == before else preview.reasons.get(entity, ())
+            before = entity
             with html.tr():
                 for value, digits in zip(row, places, strict=True):
                     cell(_text(value, digits), classes="rc-num")
                 if explained:
-                    found = preview.reasons[number] if number < len(preview.reasons) else ()
                     with html.td().style("min-width: 260px"):
                         for reason in found[:reasons]:
                             _reason(reason)

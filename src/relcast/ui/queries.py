@@ -103,16 +103,16 @@ def _welcome(*, has_graph: bool) -> None:
         with empty(
             "insights",
             "No predictive query yet",
-            "Write one sentence about the future of your tables. relcast makes the labels, trains a "
-            "model, measures it against simple baselines, and scores every entity.",
+            "Write one sentence about the future of your tables. relcast makes the labels, trains "
+            "a model, measures it against simple baselines, and scores every entity.",
         ):
             link_button("Write the first query", "/queries/new", icon="edit", look="main")
         return
     with empty(
         "schema",
         "Connect your tables first",
-        "A predictive query asks about a graph: tables and the links between them. Connect a folder "
-        "of CSV or Parquet files, and relcast proposes keys, times and links.",
+        "A predictive query asks about a graph: tables and the links between them. Connect a "
+        "folder of CSV or Parquet files, and relcast proposes keys, times and links.",
     ):
         link_button("Connect a folder", "/graphs/new", icon="folder_open", look="main")
 
@@ -125,9 +125,8 @@ def _draw(sheet: _Sheet) -> None:
         pages = -(-sheet.total // PER_PAGE)
         if pages > 1:
             with html.div().classes("rc-pager"):
-                note(
-                    f"Page {sheet.number} of {pages}, {words.count(sheet.total, 'query', 'queries')}"
-                )
+                total = words.count(sheet.total, "query", "queries")
+                note(f"Page {sheet.number} of {pages}, {total}")
                 with html.div().classes("rc-actions"):
                     if sheet.number > 1:
                         link_button("Previous", f"{ROOM}?sheet={sheet.number - 1}", look="small")

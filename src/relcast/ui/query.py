@@ -144,7 +144,7 @@ def _actions(platform: Platform, view: _View) -> None:
     button("New Batch Prediction", ask_anchor, icon="online_prediction", look="main")
 
 
-def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], None]:
+def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], object]:
     with dialog("New Batch Prediction") as box:
         html.p(
             "The tables are read again, and every entity of the query is scored by its promoted "
@@ -183,18 +183,17 @@ def _anchor(text: str) -> datetime | None:
 
 def _question(view: _View) -> None:
     query = view.query
-    with card():
-        with html.div().classes("rc-stack"):
-            if view.said:
-                html.p(view.said).classes("rc-said")
-            html.pre(query.text).classes("rc-pql")
-            if view.faults:
-                show_faults(query.text, view.faults)
-            with html.div().classes("rc-row"):
-                tag(words.task_name(query.task_type))
-                tag(f"{view.graph_name}, {words.count(view.tables, 'table')}")
-                if query.description:
-                    note(query.description)
+    with card(), html.div().classes("rc-stack"):
+        if view.said:
+            html.p(view.said).classes("rc-said")
+        html.pre(query.text).classes("rc-pql")
+        if view.faults:
+            show_faults(query.text, view.faults)
+        with html.div().classes("rc-row"):
+            tag(words.task_name(query.task_type))
+            tag(f"{view.graph_name}, {words.count(view.tables, 'table')}")
+            if query.description:
+                note(query.description)
 
 
 def _model(model: ModelRecord | None) -> None:
@@ -206,7 +205,7 @@ def _model(model: ModelRecord | None) -> None:
             ).classes("rc-sub")
         return
     scores = scores_of(model.evaluation)
-    lines = importance(model.evaluation, "feature", 8)
+    lines = importance(model.evaluation, "features", 8)
     with html.div().classes("rc-grid"):
         with card("Model", aside=f"trained {words.ago(model.created_at)}"):
             if scores is None:

@@ -156,15 +156,11 @@ def headline(report: Mapping[str, Any] | None) -> Headline | None:
 
 
 def importance(report: Mapping[str, Any] | None, by: str, top: int = 10) -> list[Importance]:
-    """Return the largest lines of ``importance[by]``: ``feature``, ``table``, ``column``."""
+    """Return the largest lines of ``importance[by]``: ``features``, ``tables``, ``columns``."""
     found = (report or {}).get("importance")
     if not isinstance(found, Mapping):
         return []
-    lines = [
-        (name, abs(share))
-        for name, share in _pairs(found.get(by) or found.get(f"{by}s") or ())
-        if share
-    ]
+    lines = [(name, abs(share)) for name, share in _pairs(found.get(by) or ()) if share]
     total = sum(share for _, share in lines)
     lines.sort(key=lambda line: line[1], reverse=True)
     return [Importance(name, share / total) for name, share in lines[:top]]
@@ -187,15 +183,7 @@ def _metrics(
     }
 
 
-def _pairs(lines: Mapping[str, Any] | Sequence[Any]) -> list[tuple[str, float]]:
+def _pairs(lines: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[tuple[str, float]]:
     if isinstance(lines, Mapping):
         return [(str(name), float(value)) for name, value in lines.items()]
-    pairs = []
-    for line in lines:
-        if isinstance(line, Mapping):
-            name = line.get("name") or line.get("feature") or line.get("table") or ""
-            value = line.get("share", line.get("importance", line.get("value", 0.0)))
-        else:
-            name, value = line
-        pairs.append((str(name), float(value)))
-    return pairs
+    return [(str(line.get("name", "")), float(line.get("share") or 0.0)) for line in lines]

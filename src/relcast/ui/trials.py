@@ -1,4 +1,4 @@
-"""The leaderboard of a training job while it runs: one line for every learner and trial."""
+"""A training as it runs: baselines, the curve of the trial, and in the end the leaderboard."""
 
 from __future__ import annotations
 
@@ -14,74 +14,124 @@ from relcast.ui.elements import Live, card, cell, table
 from relcast.ui.results import is_smaller_better
 from relcast.ui.scoreboard import draw_curve
 
-__all__ = ["Trial", "TrialBoard", "trial_of"]
+__all__ = ["Entry", "Report", "TrialBoard", "leaderboard_of", "report_of"]
+
+_SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What one learner or trial reached on validation."""
+class Report:
+    """What a learner said while it trained: its metric on validation, after some iterations."""
 
-    name: str
+    learner: str
+    trial: int | None
+    iteration: int | None
     metric: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a finished leaderboard."""
+
+    name: str
+    value: float
     seconds: float | None
+    published: bool
 
 
 class TrialBoard:
-    """Collect trials from a job's events and draw the best of them, and how the best grew."""
+    """Collects a job's reports and draws where the training is."""
 
-    def __init__(self, metric: str | None = None, *, shown: int = 12) -> None:
-        self._metric = metric
-        self._shown = shown
-        self._trials: list[Trial] = []
+    def __init__(self) -> None:
+        self._reports: list[Report] = []
         self._live = Live()
 
-    def take(self, events: Sequence[JobEvent], *, ended: bool) -> None:
-        """Add the trials among new events and draw again when there are any."""
-        for event in events:
-            trial = trial_of(event.payload)
-            if trial is not None:
-                self._trials.append(trial)
-        self._live.show((len(self._trials), ended), lambda: self._draw(ended=ended))
+    def take(self, events: Sequence[JobEvent]) -> None:
+        """Add the reports among new events and draw again when there are any."""
+        found = [r for event in events if (r := report_of(event.payload)) is not None]
+        self._reports.extend(found)
+        self._live.show(len(self._reports), self._draw)
 
-    def _draw(self, *, ended: bool) -> None:
-        if not self._trials:
+    def end(self, entries: Sequence[Entry], metric: str) -> None:
+        """Draw the leaderboard of a training that is done in place of what came before."""
+        if entries:
+            self._live.show((metric, *entries), lambda: _leaderboard(entries, metric))
+
+    def _draw(self) -> None:
+        baselines = [r for r in self._reports if r.trial is None]
+        curve = _newest_trial(self._reports)
+        if not baselines and not curve:
             return
-        metric = self._trials[-1].metric
-        trials = [t for t in self._trials if t.metric == metric]
-        smaller = is_smaller_better(metric)
-        ranked = sorted(trials, key=lambda t: t.value, reverse=not smaller)
-        name = words.metric_name(metric)
-        with card("Leaderboard", aside="on validation" if ended else "on validation, so far"):
-            best = _best_so_far([t.value for t in trials], smaller=smaller)
-            if len(best) > 2:
-                draw_curve(list(enumerate(best, start=1)), f"best {name}", "trial")
-            with table(("", f">{name}", ">Seconds")):
-                for number, trial in enumerate(ranked[: self._shown]):
-                    with html.tr().classes("rc-best" if number == 0 else ""):
-                        cell(trial.name)
-                        cell(words.number(trial.value), right=True)
-                        cell(words.number(trial.seconds, 3), right=True)
+        with html.div().classes("rc-grid"):
+            if curve:
+                _trial(curve)
+            if baselines:
+                _baselines(baselines)
 
 
-def trial_of(payload: Mapping[str, Any]) -> Trial | None:
-    """Read a trial from an event's payload; None when the event is about something else."""
-    value = payload.get("value", payload.get("score"))
-    name = payload.get("learner") or payload.get("name") or payload.get("trial")
-    metric = payload.get("metric")
-    if not isinstance(value, int | float) or name is None or metric is None:
+def _trial(curve: Sequence[Report]) -> None:
+    newest, best = curve[-1], min(r.value for r in curve)
+    number = (newest.trial or 0) + 1
+    aside = f"{newest.metric} on validation, best {words.number(best)}"
+    with card(f"Trial {number} of {newest.learner}", aside=aside):
+        points = [(float(r.iteration or 0), r.value) for r in curve]
+        if len(points) > 1:
+            draw_curve(points, newest.metric, "tree")
+
+
+def _baselines(reports: Sequence[Report]) -> None:
+    metric = reports[-1].metric
+    name = words.metric_name(metric)
+    ranked = sorted(reports, key=lambda r: r.value, reverse=not is_smaller_better(metric))
+    with card("Baselines", aside="on validation"), table(("", f">{name}")):
+        for report in ranked:
+            with html.tr():
+                cell(report.learner)
+                cell(words.number(report.value), right=True)
+
+
+def _leaderboard(entries: Sequence[Entry], metric: str) -> None:
+    ranked = sorted(entries, key=lambda e: e.value, reverse=not is_smaller_better(metric))
+    heads = ("", f">{words.metric_name(metric)}", ">Time")
+    with card("Leaderboard", aside="on validation", flush=True), table(heads):
+        for entry in ranked[:_SHOWN]:
+            with html.tr().classes("rc-best" if entry.published else ""):
+                cell(f"{entry.name} (published)" if entry.published else entry.name)
+                cell(words.number(entry.value), right=True)
+                cell(words.duration(entry.seconds), right=True)
+
+
+def _newest_trial(reports: Sequence[Report]) -> list[Report]:
+    trials = [r for r in reports if r.trial is not None]
+    if not trials:
+        return []
+    return [r for r in trials if r.trial == trials[-1].trial and r.metric == trials[-1].metric]
+
+
+def report_of(payload: Mapping[str, Any]) -> Report | None:
+    """Read a report from an event's payload; None when the event is about something else."""
+    value, learner, metric = (payload.get(k) for k in ("validation", "learner", "metric"))
+    if not isinstance(value, int | float) or learner is None or metric is None:
         return None
-    seconds = payload.get("seconds", payload.get("elapsed_seconds"))
-    return Trial(
-        name=str(name),
+    return Report(
+        learner=str(learner),
+        trial=payload.get("trial"),
+        iteration=payload.get("iteration"),
         metric=str(metric),
         value=float(value),
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
     )
 
 
-def _best_so_far(values: Sequence[float], *, smaller: bool) -> list[float]:
-    best: list[float] = []
-    for value in values:
-        best.append(value if not best else (min if smaller else max)(best[-1], value))
-    return best
+def leaderboard_of(report: Mapping[str, Any] | None) -> list[Entry]:
+    """Read the lines that have a value from a model's report."""
+    return [
+        Entry(
+            name=str(line.get("name", "")),
+            value=float(line["validation"]),
+            seconds=line.get("seconds"),
+            published=bool(line.get("published")),
+        )
+        for line in (report or {}).get("leaderboard", ())
+        if isinstance(line.get("validation"), int | float)
+    ]
