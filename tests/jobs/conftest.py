@@ -95,6 +95,7 @@ def settings(tmp_path: Path) -> Settings:
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, str(FAKE)))
     from relcast.jobs import submitting  # TMP
+
     monkeypatch.setattr(submitting, "model_plan", submitting.plain)  # TMP
     monkeypatch.setattr(submitting, "table_plan", submitting.plain)  # TMP
 

@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from relcast.jobs.child import LineProgress, _live_and_die_with_the_server
+from relcast.jobs.child import LineProgress, live_and_die_with_the_server
 
 EVALUATION = {
     "task_type": "regression",
@@ -32,7 +32,7 @@ def main() -> int:
     control = home / "control.json"
     wishes = json.loads(control.read_text()).get(command, {}) if control.exists() else {}
     if not wishes.get("no_lifeline"):
-        _live_and_die_with_the_server()
+        live_and_die_with_the_server()
     with (home / "runs.jsonl").open("a") as runs:
         runs.write(json.dumps({"command": command, "pid": os.getpid()}) + "\n")
     if wishes.get("stubborn"):
@@ -83,7 +83,10 @@ def work(command: str, spec: dict, wishes: dict) -> dict:
     if command in ("training_table", "prediction_table"):
         out.write_text("rows")
         return {
-            "path": str(out), "rows": 3, "report": {}, "anchor": "2024-01-01T00:00:00Z",
+            "path": str(out),
+            "rows": 3,
+            "report": {},
+            "anchor": "2024-01-01T00:00:00Z",
             "elapsed_seconds": 0.1,
         }
     out.mkdir(exist_ok=True)
@@ -91,14 +94,21 @@ def work(command: str, spec: dict, wishes: dict) -> dict:
         (out / "model.txt").write_text("tree")
         (out / "holdout.parquet").write_text("holdout")
         return {
-            "path": str(out), "evaluation": EVALUATION, "summary": {"leaderboard": [1, 2]},
+            "path": str(out),
+            "evaluation": EVALUATION,
+            "summary": {"leaderboard": [1, 2]},
             "elapsed_seconds": 0.1,
         }
     (out / "predictions.parquet").write_text("predictions")
     (out / "reasons.json").write_text("[]")
     return {
-        "path": str(out), "files": ["predictions.parquet"], "columns": ["ENTITY", "TARGET_PRED"],
-        "num_entities": 3, "reasons": "reasons.json", "summary": {}, "elapsed_seconds": 0.1,
+        "path": str(out),
+        "files": ["predictions.parquet"],
+        "columns": ["ENTITY", "TARGET_PRED"],
+        "num_entities": 3,
+        "reasons": "reasons.json",
+        "summary": {},
+        "elapsed_seconds": 0.1,
     }
 
 

@@ -231,6 +231,17 @@ class Jobs:
                 )
             )
 
+    def enqueued(self) -> list[str]:
+        """Return the QUEUED jobs that the engine has been told of, oldest first."""
+        with self._database.read() as connection:
+            return list(
+                connection.scalars(
+                    sa.select(jobs.c.id)
+                    .where(jobs.c.state == JobState.QUEUED.value, jobs.c.enqueued.is_(True))
+                    .order_by(jobs.c.number)
+                )
+            )
+
     def not_started(self) -> list[str]:
         """Return the jobs that wait for their parents, oldest first."""
         with self._database.read() as connection:

@@ -9,7 +9,7 @@ is the job's log, and exit status 1. Progress goes to standard output as JSON li
 else does: what libraries print is sent to the log.
 
 Standard input is a lifeline: when it ends, the server is gone, and the whole process group goes
-too.
+too. The process that is started guards that; the step runs in its fork.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import ctypes
 import dataclasses
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -27,17 +28,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, NoReturn, Self, TextIO
 
 from relcast.core.errors import RelcastError
 from relcast.core.progress import Progress, StageName
 from relcast.outputs import atomic_path
 
-__all__ = ["main"]
+__all__ = ["LineProgress", "live_and_die_with_the_server", "main"]
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _NICENESS = 5
 _UPDATE_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
 
 
 class LineProgress:
@@ -102,7 +104,7 @@ class LineStage:
 def main(arguments: list[str]) -> int:
     """Run one step; return the exit status."""
     spec_path, result_path = Path(arguments[0]), Path(arguments[1])
-    _live_and_die_with_the_server()
+    live_and_die_with_the_server()
     os.umask(0o077)
     # Progress keeps the real standard output; everybody else's becomes the log's.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -140,23 +142,47 @@ def _run(command: str, spec: Mapping[str, Any], progress: Progress) -> dict[str,
     return dataclasses.asdict(step(kind(**spec), progress))
 
 
-def _live_and_die_with_the_server() -> None:
+def live_and_die_with_the_server() -> None:
+    """Fork: the caller goes on as the worker, and the process that was started guards it.
+
+    The guard ends as the worker ends. When its standard input ends, the server is gone, and it
+    ends the whole group. It is a process of its own because a worker deep in foreign code may not
+    get to look at a pipe for minutes. Call it before there are threads.
+    """
     with suppress(OSError):
         os.nice(_NICENESS)
+    worker = os.fork()
+    if worker:
+        _guard(worker)
     if sys.platform == "linux":
-        # The kernel ends us with the thread that started us; it waits for us as long as it lives.
+        # Should somebody kill the guard, the kernel ends the worker.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    threading.Thread(target=_watch_lifeline, name="lifeline", daemon=True).start()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
-def _watch_lifeline() -> None:
-    """End the whole group, grandchildren included, when the server's end of the pipe closes."""
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    if os.getpgrp() == os.getpid():  # only ever our own group
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os._exit(1)
+def _guard(worker: int) -> NoReturn:
+    # The group is told to stop politely first; the guard stays until the worker has.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    os.close(1)  # progress ends when the worker does
+    waits = [0, os.pidfd_open(worker)] if hasattr(os, "pidfd_open") else [0]
+    while True:
+        ready, _, _ = select.select(waits, [], [], None if len(waits) == 2 else _LOOK_SECONDS)
+        ended, status = os.waitpid(worker, os.WNOHANG)
+        if ended:
+            code = os.waitstatus_to_exitcode(status)
+            if code >= 0:
+                os._exit(code)
+            with suppress(OSError):  # two signals cannot be set, and need not be
+                signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        if 0 in ready and not os.read(0, 4096):
+            if os.getpgrp() == os.getpid():  # only ever our own group
+                os.killpg(os.getpgrp(), signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
+            os._exit(1)
 
 
 def _plain(value: Any) -> Any:

@@ -94,13 +94,16 @@ class Connecting(Rooms):
         from relcast.snapshots import TableSpec, infer_table
 
         source = self.source(ref.connector_id, root)
-        return infer_table(source, ref.table, spec or TableSpec(name=ref.table))
+        return infer_table(
+            source, ref.table, spec or TableSpec(name=ref.table), threads=self.settings.threads
+        )
 
     def infer_links(self, graph: Graph, sources: Mapping[str, SourceRef]) -> list[LinkProposal]:
         """Propose links between the tables of a graph from names and values, with reasons."""
         from relcast.jobs.inferring import infer_links
 
-        return infer_links(graph, {t: (self.source(r.connector_id), r) for t, r in sources.items()})
+        opened = {table: (self.source(ref.connector_id), ref) for table, ref in sources.items()}
+        return infer_links(graph, opened, threads=self.settings.threads)
 
     def create_graph(
         self, graph: Graph, sources: Mapping[str, SourceRef], name: str | None = None
@@ -139,7 +142,7 @@ class Connecting(Rooms):
         if root is not None:
             connector_id = self._connector_of(self._allowed(root)).id
         source = self.source(connector_id)
-        graph, reasons = infer_graph(source, tables, overrides or {})
+        graph, reasons = infer_graph(source, tables, overrides or {}, threads=self.settings.threads)
         where = {table: SourceRef(connector_id, table) for table in graph.tables}
         return self.catalog.graphs.put(graph, where, checked_name(name), reasons)
 

@@ -37,7 +37,9 @@ _QUEUE = "jobs"
 _POLL_SECONDS = 0.2
 _SWEEP_SECONDS = 0.25
 _REAP_SECONDS = 2.0
+_MEND_SECONDS = 30.0
 _MOST_ATTEMPTS = 5
+_UNDER_WAY = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
 _LEAVE_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
@@ -170,7 +172,7 @@ class Engine:
             return "crashed"
 
     def _sweep(self) -> None:
-        reap_at = time.monotonic()
+        reap_at = mend_at = time.monotonic()
         while not self._leaving.is_set():
             self._news.wait(_SWEEP_SECONDS)
             self._news.clear()
@@ -182,6 +184,9 @@ class Engine:
                 if time.monotonic() >= reap_at:
                     reap_at = time.monotonic() + _REAP_SECONDS
                     self._reap()
+                if time.monotonic() >= mend_at:
+                    mend_at = time.monotonic() + _MEND_SECONDS
+                    self._mend()
             except Exception:  # noqa: BLE001
                 # A full disk or a lock that was held too long: the next round tries again.
                 _log.exception("the jobs' sweeper will try again")
@@ -203,17 +208,35 @@ class Engine:
     def _enqueue(self) -> None:
         """Tell DBOS of the queued jobs that it has not heard of."""
         for job_id in self._catalog.jobs.not_enqueued():
-            kind = self._catalog.jobs.get(job_id).kind
-            DBOS.enqueue_workflow_with_options(
-                {
-                    "workflow_name": _name(kind),
-                    "queue_name": _QUEUE,
-                    "workflow_id": job_id,
-                    "app_version": _WORKFLOWS,
-                },
-                job_id,
-            )
+            self._tell(job_id, job_id)
             self._catalog.jobs.mark_enqueued(job_id)
+
+    def _mend(self) -> None:
+        """Tell DBOS anew of queued jobs that its database lost or holds for other workflows.
+
+        That is so after the engine's database was removed, after an upgrade that changed the
+        workflows, or when the catalog could not be reached as a job was to begin. Such a job starts
+        from its first step.
+        """
+        for job_id in self._catalog.jobs.enqueued():
+            status = DBOS.get_workflow_status(job_id)
+            if status is None:
+                self._tell(job_id, job_id)
+            elif status.app_version != _WORKFLOWS or status.status not in _UNDER_WAY:
+                self._tell(
+                    job_id, f"{job_id}.{_WORKFLOWS}.{self._catalog.jobs.get(job_id).attempts}"
+                )
+
+    def _tell(self, job_id: str, workflow_id: str) -> None:
+        DBOS.enqueue_workflow_with_options(
+            {
+                "workflow_name": _name(self._catalog.jobs.get(job_id).kind),
+                "queue_name": _QUEUE,
+                "workflow_id": workflow_id,
+                "app_version": _WORKFLOWS,
+            },
+            job_id,
+        )
 
     def _reap(self) -> None:
         """Take up the jobs of workers of this home that died."""
