@@ -33,6 +33,7 @@ from relcast.pql.ast import (
     Window,
     aggregations,
 )
+from relcast.pql.built import Built, Part, as_built, as_token, over, token_position, token_types
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import (
     BadLiteral,
@@ -44,7 +45,7 @@ from relcast.pql.literals import (
     shown,
 )
 
-__all__ = ["MAX_DEPTH", "Builder", "Built"]
+__all__ = ["MAX_DEPTH", "Builder"]
 
 MAX_DEPTH = 100
 """Levels of AND, OR and NOT in one condition; whoever walks a tree may recurse."""
@@ -64,25 +65,6 @@ _OPERATORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
-    """A value with its place in the text; ``start`` and ``end`` are offsets, end excluded."""
-
-    value: Any
-    line: int
-    column: int
-    start: int
-    end: int
-    depth: int = 0
-
-    @property
-    def position(self) -> Position:
-        return Position(self.line, self.column, max(1, self.end - self.start))
-
-
-Part = Token | Built | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Population:
     entity: ColumnRef
     keys: tuple[Constant, ...] | None
@@ -98,40 +80,6 @@ class _Operation:
     negated: bool
 
 
-def _place(part: Token | Built) -> tuple[int, int, int, int]:
-    if isinstance(part, Built):
-        return part.line, part.column, part.start, part.end
-    start = part.start_pos or 0
-    return part.line or 1, part.column or 1, start, start + len(part)
-
-
-def _over(parts: list[Part], value: Any, depth: int = 0) -> Built:
-    """Return ``value`` with the place from the first part to the last."""
-    present = [p for p in parts if p is not None]
-    line, column, start, _ = _place(present[0])
-    return Built(value, line, column, start, _place(present[-1])[3], depth)
-
-
-def _token_position(token: Token) -> Position:
-    return Position(token.line or 1, token.column or 1, max(1, len(token)))
-
-
-def _token(part: Part) -> Token:
-    if not isinstance(part, Token):
-        raise TypeError(part)
-    return part
-
-
-def _built(part: Part) -> Built:
-    if not isinstance(part, Built):
-        raise TypeError(part)
-    return part
-
-
-def _types(parts: list[Part]) -> list[str]:
-    return [p.type for p in parts if isinstance(p, Token)]
-
-
 class Builder(Transformer_NonRecursive[Token, Built]):
     """Build one query; ``faults`` holds what is wrong with its literals, in order of finding."""
 
@@ -143,17 +91,17 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def _column(self, token: Token) -> ColumnRef:
         table, column = read_names(str(token))
-        return ColumnRef(table, column, _token_position(token))
+        return ColumnRef(table, column, token_position(token))
 
     def column(self, parts: list[Part]) -> Built:
         token = parts[0]
-        token = _token(token)
-        return _over(parts, self._column(token))
+        token = as_token(token)
+        return over(parts, self._column(token))
 
     def scalar(self, parts: list[Part]) -> Built:
         token = parts[0]
-        token = _token(token)
-        return _over(parts, self._constant(token))
+        token = as_token(token)
+        return over(parts, self._constant(token))
 
     def _constant(self, token: Token) -> Constant:
         text = str(token)
@@ -170,12 +118,12 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 case "DATE":
                     return read_date(text)
         except BadLiteral as error:
-            self._fault("pql.syntax", error.message, error.hint, _token_position(token))
+            self._fault("pql.syntax", error.message, error.hint, token_position(token))
         return None
 
     def choices(self, parts: list[Part]) -> Built:
         values = tuple(p.value for p in parts if isinstance(p, Built))
-        return _over(parts, values)
+        return over(parts, values)
 
     def number(self, parts: list[Part]) -> Built:
         return self.scalar(parts)
@@ -186,16 +134,16 @@ class Builder(Transformer_NonRecursive[Token, Built]):
     # -- aggregations -----------------------------------------------------------------------
 
     def kind(self, parts: list[Part]) -> Built:
-        return _over(parts, AggregationKind(_types(parts)[0]))
+        return over(parts, AggregationKind(token_types(parts)[0]))
 
     def unit(self, parts: list[Part]) -> Built:
-        return _over(parts, Unit(_types(parts)[0].lower()))
+        return over(parts, Unit(token_types(parts)[0].lower()))
 
     def window(self, parts: list[Part]) -> Built:
         tokens = [p for p in parts if isinstance(p, Token) and p.type != "COMMA"]
         start, end = (self._constant(t) if t.type == "INT" else None for t in tokens)
         unit = next((p.value for p in parts if isinstance(p, Built)), Unit.days)
-        whole = _over(parts[1:], None)
+        whole = over(parts[1:], None)
         # A bound that is no number has left its fault; zero stands in for it.
         if tokens[0].type == "INT" and not isinstance(start, int):
             start = 0
@@ -205,11 +153,11 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             unit,
             whole.position,
         )
-        return _over(parts[1:], window)
+        return over(parts[1:], window)
 
     def aggregation(self, parts: list[Part]) -> Built:
         kind, token, where, window = parts[0], parts[2], parts[3], parts[4]
-        token = _token(token)
+        token = as_token(token)
         condition = where.value if isinstance(where, Built) else None
         for inner in aggregations(condition):
             self._fault(
@@ -217,10 +165,10 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 f"An aggregation ({inner.kind.value}) stands in the filter inside another one",
                 "A filter inside an aggregation compares columns; an aggregation over the past "
                 "belongs into the WHERE after FOR EACH.",
-                inner.position or _token_position(token),
+                inner.position or token_position(token),
             )
             condition = None
-        built = _over(parts, None, where.depth if isinstance(where, Built) else 0)
+        built = over(parts, None, where.depth if isinstance(where, Built) else 0)
         node = Aggregation(
             kind.value if isinstance(kind, Built) else AggregationKind.COUNT,
             self._column(token),
@@ -228,21 +176,21 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             window.value if isinstance(window, Built) else None,
             built.position,
         )
-        return _over(parts, node, built.depth)
+        return over(parts, node, built.depth)
 
     # -- conditions -------------------------------------------------------------------------
 
     def operator(self, parts: list[Part]) -> Built:
-        types = _types(parts)
+        types = token_types(parts)
         words = " ".join(t for t in types if t != "IS")
         negated = "NOT" in types
-        return _over(parts, _Operation(words, "LIKE" in types, negated))
+        return over(parts, _Operation(words, "LIKE" in types, negated))
 
     def comparison(self, parts: list[Part]) -> Built:
         operand, written, constant = parts
-        operand = _built(operand)
-        written = _built(written)
-        constant = _built(constant)
+        operand = as_built(operand)
+        written = as_built(written)
+        constant = as_built(constant)
         operation: _Operation = written.value
         value = constant.value
         if operation.like:
@@ -252,9 +200,9 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             operator = _OPERATORS[first]
             if operation.negated:
                 operator = Operator(f"NOT {operator.value}")
-        place = _over(parts, None).position
+        place = over(parts, None).position
         node = Comparison(operand.value, operator, value, place, constant.position)
-        return _over(parts, node, operand.depth)
+        return over(parts, node, operand.depth)
 
     def _like(self, operation: _Operation, constant: Built) -> tuple[Operator, Any]:
         """Return the operator and the text that a LIKE pattern stands for."""
@@ -288,23 +236,23 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def null_test(self, parts: list[Part]) -> Built:
         operand = parts[0]
-        operand = _built(operand)
-        place = _over(parts, None).position
-        return _over(parts, IsNull(operand.value, "NOT" in _types(parts), place), operand.depth)
+        operand = as_built(operand)
+        place = over(parts, None).position
+        return over(parts, IsNull(operand.value, "NOT" in token_types(parts), place), operand.depth)
 
     def group(self, parts: list[Part]) -> Built:
         inner = parts[1]
-        inner = _built(inner)
-        return _over(parts, inner.value, inner.depth)
+        inner = as_built(inner)
+        return over(parts, inner.value, inner.depth)
 
     def negated(self, parts: list[Part]) -> Built:
         token, inner = parts
-        token = _token(token)
-        inner = _built(inner)
+        token = as_token(token)
+        inner = as_built(inner)
         depth = inner.depth + 1
         if self._too_deep(depth, token):
             return inner
-        return _over(parts, Not(inner.value, _over(parts, None).position), depth)
+        return over(parts, Not(inner.value, over(parts, None).position), depth)
 
     def both(self, parts: list[Part]) -> Built:
         return self._joined(And, parts)
@@ -314,14 +262,14 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def _joined(self, node: type[And | Or], parts: list[Part]) -> Built:
         left, token, right = parts
-        left = _built(left)
-        token = _token(token)
-        right = _built(right)
+        left = as_built(left)
+        token = as_token(token)
+        right = as_built(right)
         depth = max(left.depth, right.depth) + 1
         if self._too_deep(depth, token):
             return left if left.depth >= right.depth else right
-        joined: Condition = node(left.value, right.value, _over(parts, None).position)
-        return _over(parts, joined, depth)
+        joined: Condition = node(left.value, right.value, over(parts, None).position)
+        return over(parts, joined, depth)
 
     def _too_deep(self, depth: int, token: Token) -> bool:
         if depth <= MAX_DEPTH:
@@ -332,7 +280,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 "pql.syntax",
                 sentence,
                 "Drop what cancels out, or write IN (a, b, …) in place of many comparisons.",
-                _token_position(token),
+                token_position(token),
             )
         return True
 
@@ -340,7 +288,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def rank(self, parts: list[Part]) -> Built:
         number = parts[2]
-        number = _built(number)
+        number = as_built(number)
         value = number.value
         if isinstance(value, Decimal):
             self._fault(
@@ -350,10 +298,10 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 number.position,
             )
         k = value if isinstance(value, int) else 1
-        return _over(parts, Problem(ProblemKind.RANK, k, _over(parts, None).position))
+        return over(parts, Problem(ProblemKind.RANK, k, over(parts, None).position))
 
     def rank_without_top(self, parts: list[Part]) -> Built:
-        built = _over(parts, Problem(ProblemKind.RANK, 1, _over(parts, None).position))
+        built = over(parts, Problem(ProblemKind.RANK, 1, over(parts, None).position))
         self._fault(
             "pql.invalid_top_k",
             "RANK does not say how many to rank",
@@ -364,8 +312,8 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def top_without_rank(self, parts: list[Part]) -> Built:
         number = parts[-1]
-        number = _built(number)
-        built = _over(parts, None)
+        number = as_built(number)
+        built = over(parts, None)
         self._fault(
             "pql.top_k_requires_rank",
             "TOP stands without RANK",
@@ -373,14 +321,14 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             built.position,
         )
         k = number.value if isinstance(number.value, int) and number.value > 0 else 1
-        return _over(parts, Problem(ProblemKind.RANK, k, built.position))
+        return over(parts, Problem(ProblemKind.RANK, k, built.position))
 
     def classify(self, parts: list[Part]) -> Built:
-        return _over(parts, Problem(ProblemKind.CLASSIFY, None, _over(parts, None).position))
+        return over(parts, Problem(ProblemKind.CLASSIFY, None, over(parts, None).position))
 
     def forecast(self, parts: list[Part]) -> Built:
         number = parts[1]
-        number = _built(number)
+        number = as_built(number)
         value = number.value
         if value is not None and not (isinstance(value, int) and value >= 1):
             self._fault(
@@ -390,7 +338,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 number.position,
             )
         n = value if isinstance(value, int) else 1
-        return _over(parts, Problem(ProblemKind.FORECAST, n, _over(parts, None).position))
+        return over(parts, Problem(ProblemKind.FORECAST, n, over(parts, None).position))
 
     def filter(self, parts: list[Part]) -> Built:
         return self.group([*parts])
@@ -402,9 +350,9 @@ class Builder(Transformer_NonRecursive[Token, Built]):
         token = next(p for p in parts if isinstance(p, Token) and p.type == "COLUMN")
         constant = next((p for p in parts if isinstance(p, Built)), None)
         if constant is None:
-            return _over(parts, _Population(self._column(token), None, None))
+            return over(parts, _Population(self._column(token), None, None))
         value, keys = constant.value, (constant.value,)
-        if "IN" in _types(parts):
+        if "IN" in token_types(parts):
             keys = value if isinstance(value, tuple) else (value,)
             if not isinstance(value, tuple):
                 self._list_wanted(constant)
@@ -423,7 +371,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 "Write IN before a list.",
                 constant.position,
             )
-        return _over(parts, _Population(self._column(token), keys, constant.position))
+        return over(parts, _Population(self._column(token), keys, constant.position))
 
     def _list_wanted(self, constant: Built) -> None:
         self._fault(
@@ -435,10 +383,10 @@ class Builder(Transformer_NonRecursive[Token, Built]):
 
     def query(self, parts: list[Part]) -> Built:
         _, target, problem, population, where, assuming = parts
-        target = _built(target)
-        population = _built(population)
+        target = as_built(target)
+        population = as_built(population)
         whom: _Population = population.value
-        whole = _over(parts, None)
+        whole = over(parts, None)
         query = Query(
             target=target.value,
             entity=whom.entity,
@@ -449,4 +397,4 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             position=whole.position,
             keys_position=whom.keys_position,
         )
-        return _over(parts, query)
+        return over(parts, query)
