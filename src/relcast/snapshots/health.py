@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import duckdb
 from sqlglot import expressions as exp
 
-from relcast.core.schema import Graph, Link
-from relcast.snapshots.key_values import key_text
+from relcast.core.schema import Dtype, Graph, Link
+from relcast.snapshots.key_values import key_value
 from relcast.snapshots.parquet_rows import numbered_cell, parquet_rows
+from relcast.snapshots.readings import sql_type
 from relcast.snapshots.records import LinkHealth, TableSnapshot
 
 __all__ = ["link_health"]
@@ -24,10 +25,15 @@ def link_health(
     """Count matches, dangling keys and fan-out of a link."""
     child, parent = tables[link.table], tables[link.to]
     key = graph.table(link.to).primary_key or ""
-    keys = exp.select(exp.alias_(_key(parent, key), "key")).distinct().from_(_rows(parent))
+    text = not (_is_number(child, link.foreign_key) and _is_number(parent, key))
+    keys = (
+        exp.select(exp.alias_(_key(parent, key, as_text=text), "key"))
+        .distinct()
+        .from_(_rows(parent))
+    )
     counted = (
         exp.select(
-            exp.alias_(_key(child, link.foreign_key), "key"),
+            exp.alias_(_key(child, link.foreign_key, as_text=text), "key"),
             exp.alias_(exp.func("count", exp.Star()), "occurs"),
         )
         .from_(_rows(child))
@@ -89,9 +95,15 @@ def _rows(table: TableSnapshot) -> exp.Expr:
     return parquet_rows(table.path, len(table.table.columns))
 
 
-def _key(table: TableSnapshot, column: str) -> exp.Expr:
+def _key(table: TableSnapshot, column: str, *, as_text: bool) -> exp.Expr:
     index = [c.name for c in table.table.columns].index(column)
-    return key_text(numbered_cell(index), table.table.columns[index].dtype)
+    value = key_value(numbered_cell(index), table.table.columns[index].dtype)
+    return exp.cast(value, sql_type("VARCHAR")) if as_text else value
+
+
+def _is_number(table: TableSnapshot, column: str) -> bool:
+    dtype = table.table.column(column).dtype
+    return dtype.is_integer or dtype in (Dtype.float, Dtype.float32, Dtype.float64)
 
 
 def _filled(name: str) -> exp.Expr:

@@ -1,6 +1,7 @@
 """The different values of a column that may be a key, with how often each stands there.
 
-Links are found by comparing such sets. They are taken as text, so that 7, 7.0 and '7' meet.
+Links are found by comparing such sets. Whole numbers are compared as such, so that 7 and 7.0 meet;
+all else is compared as text.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ from relcast.core.schema import Column, Dtype, Stype
 from relcast.snapshots.readings import Reading, read_as, sql_type
 from relcast.snapshots.staging import Staged
 
-__all__ = ["KeyValues", "file_key_values", "key_text", "may_be_key", "staged_key_values"]
+__all__ = ["KeyValues", "file_key_values", "key_value", "may_be_key", "staged_key_values"]
 
 _MOST_FOREIGN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class KeyValues:
-    """Distinct values of a column, most frequent first.
+    """Distinct values of a column.
 
     Attributes:
-        values: The values as text; of a column that is no primary key, at most 50,000.
+        values: The values, int64 or text; of a column that is no primary key, at most the 50,000
+            most frequent.
         counts: Rows of each.
         rows: Rows of the table.
-        is_number: Whether the values are whole numbers rather than text.
+        is_number: Whether they are whole numbers.
     """
 
     values: pa.Array
@@ -75,13 +77,15 @@ def file_key_values(
     return _values(connection, rows_of_file, cell, column, rows, is_key)
 
 
-def key_text(value: exp.Expr, dtype: Dtype) -> exp.Expr:
-    """Return a key as text; numbers that are not whole become NULL."""
+def key_value(value: exp.Expr, dtype: Dtype) -> exp.Expr:
+    """Return a key so that equal keys compare equal: whole numbers as BIGINT, others as text.
+
+    Numbers that are not whole become NULL.
+    """
     if dtype in (Dtype.float32, Dtype.float64, Dtype.float):
         same = exp.EQ(this=exp.func("trunc", value.copy()), expression=value.copy())
-        whole = exp.TryCast(this=value.copy(), to=sql_type("BIGINT"))
-        return exp.case().when(same, exp.cast(whole, sql_type("VARCHAR")))
-    return exp.cast(value.copy(), sql_type("VARCHAR"))
+        return exp.case().when(same, exp.TryCast(this=value.copy(), to=sql_type("BIGINT")))
+    return exp.cast(value.copy(), sql_type("BIGINT" if dtype.is_integer else "VARCHAR"))
 
 
 def _values(
@@ -92,32 +96,30 @@ def _values(
     rows: int,
     is_key: bool,
 ) -> KeyValues | None:
-    text = key_text(value, column.dtype)
-    lost = exp.and_(value.copy().is_(exp.null()).not_(), text.copy().is_(exp.null()))
+    key = key_value(value, column.dtype)
     if column.dtype in (Dtype.float32, Dtype.float64):
         real = exp.not_(exp.func("isnan", value.copy()))
-        query = exp.select(exp.func("count_if", exp.and_(lost, real))).from_(source)
+        lost = exp.and_(key.copy().is_(exp.null()), value.copy().is_(exp.null()).not_(), real)
+        query = exp.select(exp.func("count_if", lost)).from_(source.copy())
         if connection.sql(query.sql("duckdb")).fetchall()[0][0]:
             return None
-    inner = exp.select(exp.alias_(text, "value")).from_(source.copy()).subquery("keys")
+    keys = exp.select(exp.alias_(key, "key")).from_(source.copy()).subquery("keys")
+    cell = exp.column("key", quoted=True)
     query = (
-        exp.select(
-            exp.column("value", quoted=True),
-            exp.alias_(exp.func("count", exp.Star()), "occurs"),
-        )
-        .from_(inner)
-        .where(exp.column("value", quoted=True).is_(exp.null()).not_())
-        .group_by(exp.column("value", quoted=True))
-        .order_by(exp.column("occurs").desc(), exp.column("value", quoted=True))
+        exp.select(cell, exp.alias_(exp.func("count", exp.Star()), "occurs"))
+        .from_(keys)
+        .where(cell.copy().is_(exp.null()).not_())
+        .group_by(cell.copy())
     )
     if not is_key:
-        query = query.limit(_MOST_FOREIGN)
+        query = query.order_by(exp.column("occurs").desc(), cell.copy()).limit(_MOST_FOREIGN)
     table = connection.sql(query.sql("duckdb")).to_arrow_table()
     if table is None:
         return None
+    is_number = column.dtype is not Dtype.string
     return KeyValues(
-        values=table.column(0).combine_chunks().cast(pa.string()),
+        values=table.column(0).combine_chunks().cast(pa.int64() if is_number else pa.string()),
         counts=table.column(1).combine_chunks().cast(pa.int64()),
         rows=rows,
-        is_number=column.dtype is not Dtype.string,
+        is_number=is_number,
     )

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from relcast.core.schema import Column, Link, Stype, Table
+from relcast.core.schema import Column, Dtype, Link, Stype, Table
 from relcast.snapshots.key_values import KeyValues, may_be_key
 from relcast.snapshots.names import (
     has_key_word,
@@ -29,7 +28,7 @@ from relcast.snapshots.names import (
 __all__ = ["KeyedTable", "LinkProposal", "infer_links"]
 
 _CHANCE = 1e-3
-_SELF = frozenset({"parent", "manager", "supervisor", "boss", "superior", "reports", "reply",
+_SELF = frozenset({"parent", "manager", "supervisor", "boss", "superior", "report", "reply",
                    "replies", "referred", "referrer", "predecessor", "previous", "root",
                    "mother", "father", "duplicate", "master", "head"})  # fmt: skip
 _PERSONS = frozenset({"rep", "representative", "manager", "supervisor", "agent", "seller", "owner",
@@ -96,10 +95,15 @@ def infer_links(tables: Sequence[KeyedTable]) -> list[LinkProposal]:
         for column in child.table.columns:
             if column.name == child.table.time_column or not may_be_key(column):
                 continue
-            values = child.key_values(column.name)
+            likely = [(p, n) for p in keyed if (n := _likely(child.table, column, p.table))]
+            values = child.key_values(column.name) if likely else None
             if values is None:
                 continue
-            found = [p for parent in keyed if (p := _weigh(child.table, column, values, parent))]
+            found = [
+                weighed
+                for parent, named in likely
+                if (weighed := _weigh(child.table, column, values, parent, named))
+            ]
             if found:
                 found.sort(key=lambda pair: pair[0], reverse=True)
                 proposals.append(found[0][1])
@@ -107,15 +111,12 @@ def infer_links(tables: Sequence[KeyedTable]) -> list[LinkProposal]:
 
 
 def _weigh(
-    child: Table, column: Column, values: KeyValues, parent: KeyedTable
+    child: Table, column: Column, values: KeyValues, parent: KeyedTable, named: _Named
 ) -> tuple[tuple[float, float, float], LinkProposal] | None:
-    to, key = parent.table, parent.table.primary_key
-    if key is None or (to.name == child.name and column.name == key):
-        return None
-    keys = parent.key_values(key)
+    to = parent.table
+    keys = parent.key_values(to.primary_key or "")
     if keys is None or keys.is_number != values.is_number:
         return None
-    named = _name(child, column, to, key)
     link = Link(child.name, column.name, to.name)
     if not len(values.values) or not len(keys.values):
         if named.score < 0.9:
@@ -128,7 +129,7 @@ def _weigh(
     if named.score and overlap.rows >= named.needed:
         reason = f"{named.why}; {told}"
     elif (
-        _may_overlap(child, column, values)
+        _may_overlap(child, column)
         and overlap.rows >= 0.95
         and overlap.distinct >= 0.9
         and overlap.chance <= _CHANCE
@@ -139,6 +140,20 @@ def _weigh(
         return None
     rank = (named.score, overlap.rows, -overlap.chance)
     return rank, LinkProposal(link, reason, overlap.rows)
+
+
+def _likely(child: Table, column: Column, to: Table) -> _Named | None:
+    """Return what the name says, None where neither name nor values could make a link.
+
+    Values are dear to look at, so that types and names are asked first.
+    """
+    key = to.primary_key
+    if key is None or (to.name == child.name and column.name == key):
+        return None
+    if (to.column(key).dtype is Dtype.string) != (column.dtype is Dtype.string):
+        return None
+    named = _name(child, column, to, key)
+    return named if named.score or _may_overlap(child, column) else None
 
 
 def _name(child: Table, column: Column, to: Table, key: str) -> _Named:
@@ -217,10 +232,10 @@ def _density(values: KeyValues, keys: KeyValues) -> float:
     words of the same lengths and sorts of characters.
     """
     if keys.is_number:
-        numbers, theirs = (a.cast(pa.int64()) for a in (values.values, keys.values))
+        numbers, theirs = values.values, keys.values
         low, high = pc.min(numbers).as_py(), pc.max(numbers).as_py()
         inside = pc.and_(pc.greater_equal(theirs, low), pc.less_equal(theirs, high))
-        return min(1.0, (pc.sum(inside).as_py() or 0) / (high - low + 1))
+        return float(min(1.0, (pc.sum(inside).as_py() or 0) / (high - low + 1)))
     shapes: dict[tuple[int, int], int] = {}
     step = max(1, len(keys.values) // 1000)
     for word in keys.values[::step].to_pylist():
@@ -229,13 +244,13 @@ def _density(values: KeyValues, keys: KeyValues) -> float:
         shape = (len(word), max(alphabet, 10))
         shapes[shape] = shapes.get(shape, 0) + step
     logs = [math.log(count) - length * math.log(size) for (length, size), count in shapes.items()]
-    return min(1.0, math.exp(max(logs)))
+    return float(min(1.0, math.exp(max(logs))))
 
 
-def _may_overlap(child: Table, column: Column, values: KeyValues) -> bool:
+def _may_overlap(child: Table, column: Column) -> bool:
     """Say whether shared values may speak for a column without a telling name."""
     if column.name == child.primary_key:
         return False
-    if values.is_number:
+    if column.dtype is not Dtype.string:
         return has_key_word(column.name, sure=True) or is_reference_phrase(column.name)
     return True

@@ -136,12 +136,14 @@ def propose(staged: Staged, spec: TableSpec, *, with_keys: bool = False) -> Tabl
         stypes[name], why[name] = choose_stype(name, choices[name].reading.dtype, profile)
         if asked is not None:
             stypes[name], why[name] = asked, "asked for"
-    key, key_reason, key_candidates = choose_primary_key(
-        staged, spec.name, profiles, choices, stypes
-    )
-    time, time_reason, time_candidates = choose_time_column(spec.name, profiles, choices)
-    if spec.primary_key is not INFER:
+    key_candidates: tuple[Candidate, ...] = ()
+    if spec.primary_key is INFER:
+        key, key_reason, key_candidates = choose_primary_key(
+            staged, spec.name, profiles, choices, stypes
+        )
+    else:
         key, key_reason = spec.primary_key, "asked for"
+    time, time_reason, time_candidates = choose_time_column(spec.name, profiles, choices)
     if spec.time_column is not INFER:
         time, time_reason = spec.time_column, "asked for"
     end = None if spec.end_time_column is INFER else spec.end_time_column

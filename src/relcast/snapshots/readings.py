@@ -175,7 +175,7 @@ def _time(column: StagedColumn, form: str) -> exp.Expr | None:
         return _nanoseconds(cell)
     if form in _PER_UNIT:
         return _epoch(column, form)
-    text = cell
+    text: exp.Expr = cell
     if not pa.types.is_string(staged):
         text = exp.cast(exp.TryCast(this=cell, to=sql_type("BIGINT")), sql_type("VARCHAR"))
     trimmed = exp.func("trim", text)
@@ -196,7 +196,9 @@ def _nanoseconds(moment: exp.Expr) -> exp.Expr:
 def _epoch(column: StagedColumn, form: str) -> exp.Expr:
     per, cell = exp.Literal.number(_PER_UNIT[form]), column.cell
     if pa.types.is_floating(column.type.arrow):
-        wide = exp.func("trunc", exp.Mul(this=exp.cast(cell, sql_type("DOUBLE")), expression=per))
+        wide: exp.Expr = exp.func(
+            "trunc", exp.Mul(this=exp.cast(cell, sql_type("DOUBLE")), expression=per)
+        )
     else:
         wide = exp.Mul(this=exp.TryCast(this=cell, to=sql_type("HUGEINT")), expression=per)
     bound = exp.Literal.number(_TICKS * 10**9)

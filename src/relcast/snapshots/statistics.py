@@ -18,7 +18,7 @@ __all__ = ["BINS", "QUANTILES", "TOP", "column_statistics"]
 BINS = 20
 TOP = 20
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-_EXACT_ROWS = 1_000_000
+_EXACT_ROWS = 200_000
 _TOP_DISTINCT = 100_000
 
 
@@ -27,7 +27,7 @@ def column_statistics(
 ) -> tuple[ColumnStatistics, ...]:
     """Return the statistics of all columns, in their order.
 
-    Distinct values and quantiles are exact up to a million rows and estimates above.
+    Distinct values and quantiles are exact up to 200,000 rows and estimates above.
     """
     exact = rows <= _EXACT_ROWS
     measures: list[exp.Expr] = []
@@ -79,7 +79,9 @@ def _measures(cell: exp.Expr, column: Column, *, exact: bool) -> list[exp.Expr]:
         else exp.Anonymous(this="approx_count_distinct", expressions=[cell.copy()])
     )
     number: exp.Expr | None = None
-    first, last, length = nothing, nothing, nothing
+    first: exp.Expr = nothing
+    last: exp.Expr = nothing
+    length: exp.Expr = nothing
     if column.dtype.is_number:
         number = exp.cast(cell.copy(), sql_type("DOUBLE"))
     elif column.dtype.is_list:

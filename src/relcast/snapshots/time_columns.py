@@ -50,7 +50,7 @@ def choose_time_column(
     times of birth, end, deadline or plan never do, nor does a column whose times are all equal
     or that is empty for more than half of the rows.
     """
-    entity = {singular(w) for w in words(table)}
+    entity = {singular(w) for w in words(table)} | set(words(table))
     times = [name for name, choice in choices.items() if choice.reading.dtype.is_time]
     scored: list[tuple[int, int, str, str]] = []
     for place, name in enumerate(times):
@@ -81,7 +81,7 @@ def _score(name: str, entity: set[str], profile: Profile, *, alone: bool) -> tup
     different = pc.count_distinct(profile.sample).as_py() if len(profile.sample) else 0
     if profile.rows > 1 and different == 1:
         return 0, "the same in every row"
-    if later := sorted(parts & _LATER):
+    if later := sorted((parts - entity) & _LATER):
         if alone and different > len(profile.sample) / 2:
             return 10, f"the only time, though it seems one of later change ({later[0]!r})"
         return 0, f"a time of later change ({later[0]!r})"
