@@ -28,7 +28,7 @@ from relcast.relations.arrays import Kind, Relations
 
 __all__ = ["FORMAT", "SnapshotFiles", "TableFile", "build"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout on disk; a new one is built beside the old."""
 
 
@@ -185,15 +185,23 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     """Hash each row by its values, so that a table without a key has an order of its own.
 
     Rows with one hash are equal rows (or a collision of 64 bits), so that their order is no
-    matter.
+    matter. Times count as distances to the row's own time, so that the calendar does not.
     """
     total = np.zeros(rows, dtype=np.uint64)
+    base = np.zeros(rows, dtype=np.int64)
+    if table.time_column is not None:
+        base = convert.times(pq.read_table(parquet, columns=[table.time_column]).column(0))
     for column in table.columns:
         if column.dtype.is_list or column.dtype is Dtype.unsupported:
             continue
-        array = convert.one_array(pq.read_table(parquet, columns=[column.name]).column(0))
+        raw = pq.read_table(parquet, columns=[column.name]).column(0)
+        array = convert.one_array(raw)
         if pa.types.is_nested(array.type):
             continue
+        if column.dtype.is_time:
+            time = convert.times(raw)
+            missing = time == convert.NOT_A_TIME
+            array = pa.array(time - base, mask=missing)
         encoded = array.dictionary_encode()
         words = pd.util.hash_array(np.asarray(encoded.dictionary.cast(pa.string()), dtype=object))
         codes = encoded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)

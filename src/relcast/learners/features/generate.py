@@ -19,7 +19,7 @@ from relcast.learners.features.spec import Feature, Recipe, Step, Stream, Value
 from relcast.learners.features.target import Target
 from relcast.learners.features.windows import ALL, YEAR, Window, choose, typical_gap
 from relcast.pql.ast import AggregationKind, CheckedQuery
-from relcast.relations import NOT_A_TIME, Relations
+from relcast.relations import Relations
 
 __all__ = ["generate"]
 
@@ -69,9 +69,12 @@ class _Offers:
             arrays = self.relations.link(link)
             time = arrays.child_time
             if time is not None and len(time):
-                gap = typical_gap(arrays.indptr, np.asarray(time), self.until)
+                owners = self.columns.known(self.entity_table)
+                gap = typical_gap(arrays.indptr, np.asarray(time), owners, self.until)
                 last = int(time.max()) if self.until is None else self.until
-                self.span = max(0, last - int(time.min()))
+                moments = self.relations.table(link.table).time
+                past = np.asarray(moments)[self.columns.known(link.table)]
+                self.span = max(0, last - int(past.min())) if len(past) else 0
         self.windows = choose(self.target, gap, self.span)
         self.horizon = self.windows[0].width if self.target is not None else 0
 
@@ -118,11 +121,12 @@ class _Offers:
         if self.target is None:
             return
         part = self.target.aggregations[number]
+        if part.where is None:
+            return  # its rows are the entity's rows: ``below`` has them all
         stream = Stream(part.table, (), (part.link,))
-        if part.where is not None:
-            self._timing(0.1, stream, value)
+        self._timing(0.1, stream, value)
         if part.column is not None and not self._worded(part.table, part.column):
-            self._numbers(0.1 if part.where is not None else 0.06, stream, value, full=True)
+            self._numbers(0.1, stream, value, full=True)
 
     def entity(self) -> None:
         """Offer the entity's own columns, those of what it points to, and the calendar."""
@@ -277,7 +281,7 @@ class _Offers:
             short, long = self.windows[len(self.windows) // 2 - 1], ALL
             recipe = Recipe("numbers", "trend", (), stream, value, short.width, long.width)
             what, of = self.phrases.value(value), self.phrases.stream(stream)
-            name = f"mean of {what}{of} over {short.label} minus that over {long.label}"
+            name = f"mean of {what} over {short.label} minus that over {long.label}{of}"
             self._add(late, name, recipe, value, short.label)
 
     def _means(self, rank: float, stream: Stream, value: Value, windows: Sequence[Window]) -> None:
@@ -293,7 +297,7 @@ class _Offers:
             return
         recipe = Recipe("numbers", measure, (), stream, value, window.width)
         what, of = self.phrases.value(value), self.phrases.stream(stream)
-        name = f"{measure} of {what}{of} over {window.label}"
+        name = f"{measure} of {what} over {window.label}{of}"
         self._add(rank, name, recipe, value, window.label)
 
     def _recent(
@@ -312,11 +316,11 @@ class _Offers:
         for k, count in enumerate(counts):
             recipe = Recipe("recent", "last", (), stream, value, other=count)
             label = "the last row" if count == 1 else f"the last {count} rows"
-            name = f"last {what}{of}" if count == 1 else f"mean of {what}{of} over {label}"
+            name = f"last {what}{of}" if count == 1 else f"mean of {what} over {label}{of}"
             self._add(rank + 0.02 + 0.3 * (k > 0 and len(counts) < 3), name, recipe, value, label)
         for fade in fades:
             recipe = Recipe("recent", "fade", (), stream, value, other=fade)
-            name = f"mean of {what}{of} that halves every {fade} rows"
+            name = f"mean of {what}{of}, weights halving every {fade} rows"
             self._add(rank + 0.05, name, recipe, value, None)
 
     def _codes(self, rank: float, stream: Stream, value: Value, *, brief: bool) -> None:
@@ -331,11 +335,11 @@ class _Offers:
                 continue
             for word in words:
                 recipe = Recipe("codes", "share", (), stream, value, window.width, word=word)
-                name = f"share of {what} = {word!r}{of} over {window.label}"
+                name = f"share of {what} = {word!r} over {window.label}{of}"
                 self._add(rank, name, recipe, value, window.label)
             if not brief:
                 recipe = Recipe("codes", "distinct", (), stream, value, window.width)
-                name = f"distinct {what}{of} over {window.label}"
+                name = f"distinct {what} over {window.label}{of}"
                 self._add(rank + 0.3, name, recipe, value, window.label)
         if timed and not brief:
             recipe = Recipe("codes", "run", (), stream, value)
@@ -356,18 +360,19 @@ class _Offers:
             if window.width >= 0 and not self._timed(stream.table):
                 continue
             recipe = Recipe("timing", "count", (), stream, value, window.width)
-            name = f"count of {what}{of} over {window.label}"
+            name = f"count of {what} over {window.label}{of}"
             self._add(rank, name, recipe, value, window.label)
         if not self._timed(stream.table) or self.target is None:
             return
-        names = [("since last", f"days since the last {what}{of}")]
+        row = what.replace(" rows", " row", 1)
+        names = [("since last", f"days since the last {row}{of}")]
         if not brief:
             names += [
-                ("since first", f"days since the first {what}{of}"),
+                ("since first", f"days since the first {row}{of}"),
                 ("mean gap", f"mean days between {what}{of}"),
                 ("last gap", f"days between the last two {what}{of}"),
                 ("gap deviation", f"deviation of days between {what}{of}"),
-                ("overdue", f"days since the last {what}{of} against their mean gap"),
+                ("overdue", f"days since the last {row}{of}, against the mean gap"),
             ]
         for k, (measure, name) in enumerate(names):
             recipe = Recipe("timing", measure, (), stream, value)
@@ -376,7 +381,7 @@ class _Offers:
             for window in self.windows[1:3]:
                 recipe = Recipe("timing", "faded count", (), stream, value, other=window.width)
                 half = window.label.removeprefix("the last ")
-                name = f"count of {what}{of} that halves every {half}"
+                name = f"count of {what}{of}, weights halving every {half}"
                 self._add(rank + 0.15, name, recipe, value, None)
 
     # -- small questions --------------------------------------------------------------------------
@@ -433,8 +438,9 @@ class _Offers:
         time = arrays.child_time
         if time is None or len(time) == 0:
             return False
-        known = np.asarray(time) <= self.until if self.until is not None else time != NOT_A_TIME
-        owner = np.repeat(np.arange(len(arrays.indptr) - 1), np.diff(arrays.indptr))[known]
+        owner = np.repeat(np.arange(len(arrays.indptr) - 1), np.diff(arrays.indptr))
+        known = self.columns.known(link.to)[owner] & self.columns.known(link.table)[arrays.child]
+        owner = owner[known]
         sizes = np.bincount(owner, minlength=1).astype(np.float64)
         share = min(1.0, YEAR / max(1, self.span))
         return bool((sizes**2).sum() * share < 2e8)

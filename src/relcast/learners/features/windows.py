@@ -81,18 +81,22 @@ def _count(number: int, name: str) -> str:
 
 
 def typical_gap(
-    indptr: npt.NDArray[np.int64], time: npt.NDArray[np.int64], until: int | None
+    indptr: npt.NDArray[np.int64],
+    time: npt.NDArray[np.int64],
+    owners: npt.NDArray[np.bool_],
+    until: int | None,
 ) -> float:
     """Return the median ns between consecutive events of one owner known at ``until``.
 
-    Events at one moment count once. NaN without two of them.
+    ``owners`` says which owners were known themselves. Events at one moment count once. NaN
+    without two of them.
     """
     if len(time) < 2:
         return float("nan")
-    same = np.ones(len(time) - 1, dtype=bool)
-    inner = indptr[1:-1]
-    inner = inner[(inner > 0) & (inner < len(time))]
-    same[inner - 1] = False
-    gaps = np.diff(time)[same & (time[1:] <= until if until is not None else True)]
+    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    counted = (owner[1:] == owner[:-1]) & owners[owner[1:]]
+    if until is not None:
+        counted &= time[1:] <= until
+    gaps = np.diff(time)[counted]
     gaps = gaps[gaps > 0]
     return float(np.median(gaps)) if len(gaps) else float("nan")
