@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from relcast.catalog import JobRecord
+from relcast.catalog import Catalog, JobRecord
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table, TaskType
 from relcast.core.settings import Settings
 from relcast.jobs import Platform, runner
@@ -86,18 +87,25 @@ def alive(pids: list[int]) -> list[int]:
     return found
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty catalog; copied, it spares each test the migrations."""
+    home = tmp_path_factory.mktemp("migrated")
+    Catalog(Settings.load(home, {})).close()
+    return home / "relcast.db"
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return replace(Settings.load(tmp_path / "home", {}), threads=1)
+def settings(tmp_path: Path, migrated: Path) -> Settings:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(migrated, home / "relcast.db")
+    return replace(Settings.load(home, {}), threads=1)
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "COMMAND", (sys.executable, str(FAKE)))
-    from relcast.jobs import submitting  # TMP
-
-    monkeypatch.setattr(submitting, "model_plan", submitting.plain)  # TMP
-    monkeypatch.setattr(submitting, "table_plan", submitting.plain)  # TMP
 
 
 @pytest.fixture

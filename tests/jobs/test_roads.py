@@ -70,7 +70,7 @@ def test_jobs_wait_for_their_parents(house):
     )
     prediction = house.platform.submit_prediction(training.id, snapshot_ref=snapshot.id)
     assert {table.state, training.state, prediction.state} == {"NOT_STARTED"}
-    assert prediction.position == 4 or prediction.position == 3
+    assert prediction.position in {3, 4}  # the ingestion may run already
     assert house.until(prediction.id).state == "DONE"
     assert house.platform.job(training.id).result["training_table_job_id"] == table.id
     assert len(house.runs("ingest")) == 1

@@ -96,7 +96,7 @@ def training(run: Run) -> dict[str, Any]:
             for name, splits in made["evaluation"].get("baselines", {}).items()
         },
         "elapsed_seconds": made["elapsed_seconds"],
-        "trials": len(made["summary"].get("leaderboard", ())),
+        "trials": made["summary"].get("trials", 0),
         "files": ["holdout.parquet"] if (place / "holdout.parquet").exists() else [],
         "_model": made,
     }
@@ -133,6 +133,7 @@ def keep_model(run: Run, result: dict[str, Any]) -> dict[str, Any]:
                 "model": config["model_plan"].get("seed"),
             },
             "code_version": __version__,
+            "model": report.pop("lineage", {}),
         },
     )
     same = (query.text, query.graph_id) == (config["query"], job.graph_id)

@@ -17,6 +17,7 @@ from relcast.core.ids import new_id
 from relcast.jobs.asking import Asking, model_plan, table_plan
 from relcast.jobs.connecting import Connecting
 from relcast.jobs.rooms import checked_tags, plain
+from relcast.pql import require_supported
 
 __all__ = ["Submitting"]
 
@@ -306,6 +307,8 @@ class Submitting(Connecting, Asking):
         return self.home.inside("jobs", job_id, Path(name).name)
 
     def _config(self, query: QueryRecord, snapshot_ref: str | None) -> dict[str, Any]:
+        # A query that cannot be run is refused now, and not by a job that fails later.
+        require_supported(self.validate_query(query.text, query.graph_id))
         snapshot = None if snapshot_ref is None else self.graph_snapshot(snapshot_ref)
         return {
             "query": query.text,
