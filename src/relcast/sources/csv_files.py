@@ -299,11 +299,12 @@ def _explain(text: str, paths: tuple[Path, ...]) -> SourceError:
             hint="Save the file as UTF-8 (with or without byte order mark).",
         )
     counts = _COUNTS.search(reason)
-    what = (
-        f"{counts.group(2)} fields where the header has {counts.group(1)}"
-        if counts
-        else next((part for part in reason.splitlines() if part.strip()), "a broken row").strip()
-    )
+    if counts:
+        what = f"{counts.group(2)} fields where the header has {counts.group(1)}"
+    elif "unterminated quote" in reason:
+        what = "a double quote is opened and never closed"
+    else:
+        what = "the line cannot be split into fields"
     return SourceError(
         f"{path}, line {line}: {what}: {shown}",
         code="source.broken_row",

@@ -41,11 +41,10 @@ def sniff_layout(path: Path) -> CsvLayout:
 
     The delimiter is the one of comma, tab, semicolon and bar that splits the most lines into
     the same number (above one) of fields; a ``.tsv`` file is split at tabs. The first line is
-    taken as data only when it holds a number or a date, or when a name is missing or repeated
-    where the lines below it hold values.
+    the header unless it holds a number or a date.
 
-    Raises ``source.empty`` (0 bytes or blank), ``source.encoding`` (not UTF-8) and
-    ``source.unreadable`` (a broken compression).
+    Raises ``source.empty`` (0 bytes or blank), ``source.encoding`` (not UTF-8),
+    ``source.duplicate_column`` and ``source.unreadable`` (a broken compression).
     """
     text = _head(path)
     if not text.strip():
@@ -134,8 +133,7 @@ def _has_header(rows: list[list[str]]) -> bool:
     first = [cell.strip() for cell in rows[0]]
     if any(_NUMBER.fullmatch(cell) or _DATE.fullmatch(cell) for cell in first):
         return False
-    named = [cell for cell in first if cell]
-    return bool(named) and (len(set(named)) == len(named) or len(rows) == 1)
+    return any(first)
 
 
 def _clean(names: list[str], path: Path) -> tuple[str, ...]:
