@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from relcast.core.ids import new_id
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table
 from relcast.relations import Relations, build
 from relcast.snapshots.records import IngestReport, Snapshot, TableSnapshot
-from relcast.core.ids import new_id
 
 KINDS = {
     "key": (Dtype.int64, Stype.ID, pa.int64()),

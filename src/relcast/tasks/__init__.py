@@ -2,13 +2,13 @@
 
 make_training_table / training_table_from_rows      -> TrainingTable
 make_prediction_table / prediction_table_from_rows  -> PredictionTable
-evaluate_target, population                         the target and the population as of any moment
+evaluate_target, examples_at, population            the target and the population as of any moment
 
 Labels are set-based SQL over the snapshot's files. This room knows no models.
 """
 
 from relcast.tasks.anchors import Frame, TimeRange, make_anchors
-from relcast.tasks.evaluate import evaluate_target, population
+from relcast.tasks.evaluate import evaluate_target, examples_at, population
 from relcast.tasks.examples import Examples
 from relcast.tasks.generate import make_training_table
 from relcast.tasks.own_rows import prediction_table_from_rows, training_table_from_rows
@@ -28,6 +28,7 @@ __all__ = [
     "TrainingTable",
     "TrainingTableReport",
     "evaluate_target",
+    "examples_at",
     "make_anchors",
     "make_prediction_table",
     "make_training_table",

@@ -73,7 +73,7 @@ _TEXT = {
 class Operand:
     """One side of a comparison: its SQL, NULL when absent, and how SQL holds it."""
 
-    value: exp.Expression
+    value: exp.Expr
     kind: Kind
 
 
@@ -94,9 +94,7 @@ def leaves(condition: Condition | None) -> Iterator[Leaf]:
             return
 
 
-def compile_condition(
-    condition: Condition, leaf: Callable[[Leaf], exp.Expression]
-) -> exp.Expression:
+def compile_condition(condition: Condition, leaf: Callable[[Leaf], exp.Expr]) -> exp.Expr:
     """Return the SQL of a condition from that of its leaves; TRUE or FALSE on every row."""
     match condition:
         case Comparison() | IsNull():
@@ -109,7 +107,7 @@ def compile_condition(
             return exp.paren(exp.or_(compile_condition(left, leaf), compile_condition(right, leaf)))
 
 
-def compile_leaf(leaf: Leaf, found: Operand) -> exp.Expression:
+def compile_leaf(leaf: Leaf, found: Operand) -> exp.Expr:
     """Return the SQL of a comparison or null test; TRUE or FALSE on every row."""
     match leaf:
         case Comparison(operator=operator, constant=constant):
@@ -126,14 +124,14 @@ def value_when_absent(leaf: Leaf) -> bool:
     return isinstance(leaf, IsNull) and not leaf.negated
 
 
-def both(*conditions: exp.Expression) -> exp.Expression:
+def both(*conditions: exp.Expr) -> exp.Expr:
     """Return the conjunction of conditions; TRUE of none."""
     return exp.paren(exp.and_(*(c.copy() for c in conditions))) if conditions else TRUE.copy()
 
 
 def _comparison(
     found: Operand, operator: Operator, constant: Constant | tuple[Constant, ...]
-) -> exp.Expression:
+) -> exp.Expr:
     if operator in (Operator.IN, Operator.NOT_IN):
         members = constant if isinstance(constant, tuple) else (constant,)
         any_of = [_compare(found, Operator.EQ, m) for m in members if m is not None]
@@ -152,7 +150,7 @@ def _comparison(
     return _compare(found, operator, constant)
 
 
-def _compare(found: Operand, operator: Operator, constant: Constant) -> exp.Expression:
+def _compare(found: Operand, operator: Operator, constant: Constant) -> exp.Expr:
     value = found.value.copy()
     if constant is None:
         return FALSE.copy()
@@ -161,7 +159,7 @@ def _compare(found: Operand, operator: Operator, constant: Constant) -> exp.Expr
     return _COMPARE[operator](this=value, expression=_constant(constant, found.kind))
 
 
-def _compare_whole(value: exp.Expression, operator: Operator, constant: Decimal) -> exp.Expression:
+def _compare_whole(value: exp.Expr, operator: Operator, constant: Decimal) -> exp.Expr:
     """Compare an integer with a decimal exactly, by rounding the decimal to the right side."""
     whole = constant == constant.to_integral_value()
     if operator in (Operator.EQ, Operator.NE) and not whole:
@@ -172,13 +170,13 @@ def _compare_whole(value: exp.Expression, operator: Operator, constant: Decimal)
     return _COMPARE[operator](this=value, expression=number(rounded))
 
 
-def number(value: int) -> exp.Expression:
+def number(value: int) -> exp.Expr:
     """Return an integer literal, in parentheses when it is negative."""
     literal = exp.Literal.number(abs(value))
     return exp.paren(exp.Neg(this=literal)) if value < 0 else literal
 
 
-def _constant(constant: bool | int | Decimal | str | datetime, kind: Kind) -> exp.Expression:
+def _constant(constant: bool | int | Decimal | str | datetime, kind: Kind) -> exp.Expr:
     if kind == "time":
         moment = parse_time(constant) if isinstance(constant, str) else constant
         if not isinstance(moment, datetime):
@@ -193,7 +191,7 @@ def _constant(constant: bool | int | Decimal | str | datetime, kind: Kind) -> ex
     return _text(str(constant))
 
 
-def _floating(constant: int | Decimal, kind: Kind) -> exp.Expression:
+def _floating(constant: int | Decimal, kind: Kind) -> exp.Expr:
     # A decimal is compared in the column's own precision, so that `x = 0.1` holds for the 32-bit
     # float that 0.1 became.
     try:
@@ -204,12 +202,12 @@ def _floating(constant: int | Decimal, kind: Kind) -> exp.Expression:
     return exp.cast(exp.Literal.string(repr(wide)), "FLOAT" if single else "DOUBLE")
 
 
-def _text(value: str) -> exp.Expression:
+def _text(value: str) -> exp.Expr:
     # A NUL would end the statement for the parser, so it is written as a function.
     parts = [exp.Literal.string(part) for part in value.split("\0")]
     if len(parts) == 1:
         return parts[0]
-    joined: list[exp.Expression] = []
+    joined: list[exp.Expr] = []
     for part in parts:
         joined += [part, exp.func("chr", exp.Literal.number(0))]
     return exp.func("concat", *joined[:-1])

@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 from relcast.pql import CheckedQuery
 from relcast.tasks.anchors import Frame
+from relcast.tasks.examples import Examples
 from relcast.tasks.labels import Labeller
 from relcast.tasks.offsets import from_datetime, shift
 from relcast.tasks.scan import Session, open_session
-from relcast.tasks.targets import class_indices, collect, numbers
+from relcast.tasks.targets import class_indices, collect, encode, numbers
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
-__all__ = ["evaluate_target", "living", "population"]
+__all__ = ["evaluate_target", "examples_at", "living", "population"]
 
 
 def population(
@@ -80,6 +81,40 @@ def evaluate_target(
                 numbers(values) if classes is None else class_indices(values, classes)
             )
     return result
+
+
+def examples_at(
+    snapshot: Snapshot,
+    query: CheckedQuery,
+    anchors: npt.ArrayLike | None = None,
+    *,
+    threads: int = 1,
+    memory_limit: str | None = None,
+) -> tuple[Examples, dict[str, int]]:
+    """Label every eligible entity at the given anchors, with no plan and no split.
+
+    Args:
+        snapshot: The tables.
+        query: A checked query; WHERE and ASSUMING are applied.
+        anchors: int64 ns UTC, distinct and ascending; None for a static query.
+        threads: Threads of the SQL engine.
+        memory_limit: Of the SQL engine.
+
+    Returns:
+        The examples in order of (anchor, entity row), and those dropped, by reason.
+    """
+    moments = np.asarray([] if anchors is None else anchors, dtype=np.int64)
+    with open_session(snapshot, threads=threads, memory_limit=memory_limit) as session:
+        labeller = Labeller(session, query)
+        found = collect(labeller.grid(moments) if query.temporal else [labeller.static()])
+    target, classes = encode(query, found)
+    examples = Examples(
+        entity=found.entity,
+        anchor=moments[found.anchor] if query.temporal else None,
+        target=target,
+        classes=classes,
+    )
+    return examples, dict(found.dropped)
 
 
 def living(

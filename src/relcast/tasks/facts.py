@@ -58,7 +58,7 @@ class Fact:
 
     def operand(self, alias: str) -> Operand:
         """Return the value from grouped rows joined as ``alias``; a count of nothing is 0."""
-        value: exp.Expression = exp.column("value", table=alias, quoted=True)
+        value: exp.Expr = exp.column("value", table=alias, quoted=True)
         if self.aggregation.kind in _ZERO:
             value = exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
         if self.infinite:  # infinity minus infinity is no value
@@ -73,7 +73,7 @@ class Fact:
         """
         moment = _column("moment", "bounds")
         time = _column("time")
-        tests: list[exp.Expression] = [
+        tests: list[exp.Expr] = [
             exp.GT(this=time.copy(), expression=_column(f"low_{self.number}", "bounds")),
             exp.LTE(this=time.copy(), expression=_column(f"high_{self.number}", "bounds")),
             exp.GT(this=time.copy(), expression=number(span[0])),
@@ -97,7 +97,7 @@ class Fact:
             .group_by(pair.copy())
         )
 
-    def _aggregate(self) -> exp.Expression:
+    def _aggregate(self) -> exp.Expr:
         value = _column("value")
         match self.aggregation.kind:
             case AggregationKind.COUNT:
@@ -122,7 +122,7 @@ class Fact:
             case AggregationKind.LIST_DISTINCT:
                 raise InternalError("LIST_DISTINCT has no single value")
 
-    def _sum(self, value: exp.Expression) -> exp.Expression:
+    def _sum(self, value: exp.Expr) -> exp.Expr:
         if self.scale is None:
             return exp.Sum(this=value)
         factor = _double(repr(2.0**self.scale))
@@ -153,11 +153,11 @@ def stage_fact(session: Session, aggregation: Aggregation, place: int, *, looks_
     focus = Focus(session, scan, "own")
     kind, value = _value(scan, aggregation, "own")
 
-    tests = [exp.not_(exp.paren(exp.Is(this=time.copy(), expression=exp.null())))]
+    tests: list[exp.Expr] = [exp.not_(exp.paren(exp.Is(this=time.copy(), expression=exp.null())))]
     if value is not None:
         tests.append(exp.not_(exp.paren(exp.Is(this=value.copy(), expression=exp.null()))))
     staged: StagedLeaves | None = None
-    extra: list[exp.Expression] = []
+    extra: list[exp.Expr] = []
     if aggregation.where is not None:
         candidate = StagedLeaves.of(focus, list(leaves(aggregation.where)))
         condition = focus.condition(aggregation.where)
@@ -189,7 +189,7 @@ def stage_fact(session: Session, aggregation: Aggregation, place: int, *, looks_
     return _scaled(session, fact) if aggregation.kind in _ADDED and kind == "double" else fact
 
 
-def _value(scan: Scan, aggregation: Aggregation, alias: str) -> tuple[Kind, exp.Expression | None]:
+def _value(scan: Scan, aggregation: Aggregation, alias: str) -> tuple[Kind, exp.Expr | None]:
     """Return the kind of an aggregation's value and the SQL of a row's; None counts rows."""
     name = aggregation.column.column
     if name is None:
@@ -208,9 +208,9 @@ def _value(scan: Scan, aggregation: Aggregation, alias: str) -> tuple[Kind, exp.
             return kind, value
 
 
-def _row_order(scan: Scan, time: exp.Expression) -> exp.Expression:
+def _row_order(scan: Scan, time: exp.Expr) -> exp.Expr:
     """Return each row's place by time, then primary key, then row order: no two are alike."""
-    order: list[exp.Expression] = [time.copy()]
+    order: list[exp.Expr] = [time.copy()]
     if scan.table.primary_key is not None:
         order.append(scan.value(scan.table.primary_key, "own"))
     order.append(scan.row("own"))
@@ -238,5 +238,5 @@ def _column(name: str, table: str = _FACT) -> exp.Column:
     return exp.column(name, table=table, quoted=True)
 
 
-def _double(text: str) -> exp.Expression:
+def _double(text: str) -> exp.Expr:
     return exp.cast(exp.Literal.string(text), "DOUBLE")

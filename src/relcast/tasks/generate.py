@@ -38,14 +38,7 @@ from relcast.tasks.splits import (
     split_rows,
 )
 from relcast.tasks.tables import TrainingTable
-from relcast.tasks.targets import (
-    Collected,
-    class_indices,
-    collect,
-    find_classes,
-    has_classes,
-    numbers,
-)
+from relcast.tasks.targets import Collected, collect, encode
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -122,7 +115,7 @@ def _temporal(
         raise _no_rows(found, len(anchors))
     used, place = np.unique(found.anchor, return_inverse=True)
     by_anchor = split_anchors(anchors[used], frame, split or ApproxDateOffsetSplit(USUAL))
-    target, classes = _targets(query, found)
+    target, classes = encode(query, found)
     examples = Examples(
         entity=found.entity,
         anchor=anchors[found.anchor],
@@ -167,7 +160,7 @@ def _static(
         order = np.lexsort((ranks, found.time))
     else:
         order = np.argsort(ranks)
-    target, classes = _targets(query, found)
+    target, classes = encode(query, found)
     examples = Examples(
         entity=found.entity,
         target=target,
@@ -241,15 +234,6 @@ def key_ranks(keys: pa.Array) -> npt.NDArray[np.int64]:
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
     return ranks
-
-
-def _targets(
-    query: CheckedQuery, found: Collected
-) -> tuple[npt.NDArray[np.float64], tuple[object, ...] | None]:
-    if not has_classes(query, found.target):
-        return numbers(found.target), None
-    classes = find_classes(found.target)
-    return class_indices(found.target, classes), classes
 
 
 def _weight_column(session: Session, query: CheckedQuery, plan: TablePlan) -> str | None:

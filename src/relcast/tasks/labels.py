@@ -199,14 +199,20 @@ class Labeller:
             _column("weight", "entities"),
             _column("static_time", "entities"),
         ).from_(exp.to_table("pairs"))
-        select = select.join(exp.to_table("bounds"), on=_same("anchor", "bounds", "pairs"))
-        select = select.join(exp.to_table("entities"), on=_same("entity", "entities", "pairs"))
+        select = select.join(
+            exp.to_table("bounds"), on=_same("anchor", "bounds", "pairs"), copy=False
+        )
+        select = select.join(
+            exp.to_table("entities"), on=_same("entity", "entities", "pairs"), copy=False
+        )
         for fact in self._facts.values():
             name = _value_name(fact)
             low, high = bounds(fact.aggregation.window, origin[first:stop])  # type: ignore[arg-type]
             span = (int(low.min(initial=LATEST)), int(high.max(initial=EARLIEST)))
             grouped = fact.grouped(span).subquery(alias=exp.to_identifier(name, quoted=True))
-            select = select.join(grouped, on=_same("pair", name, "pairs"), join_type="left")
+            select = select.join(
+                grouped, on=_same("pair", name, "pairs"), join_type="left", copy=False
+            )
         rows = self.session.fetch(select.order_by(_column("pair", "pairs")))
         return Labels(
             pair=_integers(rows, "pair"),
@@ -264,7 +270,7 @@ class Labeller:
 
     # -- SQL of the clauses -----------------------------------------------------------------
 
-    def _target_sql(self) -> tuple[exp.Expression, exp.Expression]:
+    def _target_sql(self) -> tuple[exp.Expr, exp.Expr]:
         """Return the target's SQL, and whether it is there at all."""
         match self._target:
             case None:
@@ -286,7 +292,7 @@ class Labeller:
                 ]
                 return self._condition(condition, False, None), both(*needed)
 
-    def _presence(self, leaf: Comparison) -> exp.Expression:
+    def _presence(self, leaf: Comparison) -> exp.Expr:
         if isinstance(leaf.operand, Aggregation):
             return _present(self._operand(leaf.operand, False))
         return _column(f"present_{self._present_of[leaf]}", "entities")
@@ -299,12 +305,12 @@ class Labeller:
         self,
         condition: Condition | None,
         back: bool,
-        moment: exp.Expression | None,
-    ) -> exp.Expression:
+        moment: exp.Expr | None,
+    ) -> exp.Expr:
         if condition is None:
             return TRUE.copy()
 
-        def leaf(node: Leaf) -> exp.Expression:
+        def leaf(node: Leaf) -> exp.Expr:
             if isinstance(node.operand, Aggregation):
                 return compile_leaf(node, self._operand(node.operand, back))
             return self._staged.leaf(node, "entities", moment)
@@ -350,7 +356,7 @@ class Labeller:
         self.session.materialise("entities", focus.from_(exp.select(*extra)))
         return staged, column
 
-    def _order_time(self, focus: Focus) -> exp.Expression | None:
+    def _order_time(self, focus: Focus) -> exp.Expr | None:
         """Return the time that orders a static query's rows: the entity's, else the target's."""
         own = focus.scan.time(focus.alias)
         if own is not None:
@@ -371,7 +377,7 @@ def _columns(node: Expression | None) -> Sequence[ColumnRef]:
     return [n.operand for n in leaves(node) if isinstance(n.operand, ColumnRef)]
 
 
-def _present(found: Operand) -> exp.Expression:
+def _present(found: Operand) -> exp.Expr:
     return exp.paren(exp.not_(exp.paren(exp.Is(this=found.value.copy(), expression=exp.null()))))
 
 
@@ -393,7 +399,7 @@ def _column(name: str, table: str) -> exp.Column:
     return exp.column(name, table=table, quoted=True)
 
 
-def _same(name: str, left: str, right: str) -> exp.Expression:
+def _same(name: str, left: str, right: str) -> exp.Expr:
     return exp.EQ(this=_column(name, left), expression=_column(name, right))
 
 

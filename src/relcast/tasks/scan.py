@@ -36,6 +36,8 @@ _INTEGERS = frozenset(
     }
 )  # fmt: skip
 _MICROSECOND_TIMES = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "DATE"})
+# DuckDB reads a duration as its number of ticks; its value is in seconds.
+_DURATIONS = {"DURATION_S": 1, "DURATION_MS": 10**3, "DURATION_US": 10**6, "DURATION_NS": 10**9}
 _ROW = "file_row_number"
 
 
@@ -59,14 +61,14 @@ class Scan:
     names: Mapping[str, str]
     types: Mapping[str, str]
 
-    def relation(self, alias: str) -> exp.Table:
+    def relation(self, alias: str) -> exp.Expr:
         """Return the view under an alias, for FROM and JOIN."""
         return exp.to_table(self.view).as_(alias, quoted=True, table=True)
 
-    def row(self, alias: str) -> exp.Expression:
+    def row(self, alias: str) -> exp.Expr:
         return exp.column(self.row_name, table=alias, quoted=True)
 
-    def raw(self, name: str, alias: str) -> exp.Expression:
+    def raw(self, name: str, alias: str) -> exp.Expr:
         """Return a column as it stands in the file."""
         self.table.column(name)
         return exp.column(self.names[name], table=alias, quoted=True)
@@ -80,20 +82,23 @@ class Scan:
             return "bool"
         if kind == "FLOAT":
             return "single"
-        if kind == "DOUBLE" or kind.startswith("DECIMAL"):
+        if kind == "DOUBLE" or kind.startswith(("DECIMAL", "DURATION")):
             return "double"
         if kind in _MICROSECOND_TIMES or kind == "TIMESTAMP_NS":
             return "time"
         return "text"
 
-    def value(self, name: str, alias: str) -> exp.Expression:
+    def value(self, name: str, alias: str) -> exp.Expr:
         """Return a column ready to compare: NaN is NULL, a time is int64 ns."""
         column = self.raw(name, alias)
         match self.kind(name):
             case "time":
                 return self._nanoseconds(column, self.types[name])
-            case "single" | "double" if self.types[name].startswith("DECIMAL"):
+            case "double" if self.types[name].startswith("DECIMAL"):
                 return exp.cast(column, "DOUBLE")
+            case "double" if self.types[name] in _DURATIONS:
+                per_second = number(_DURATIONS[self.types[name]])
+                return exp.Div(this=exp.cast(column, "DOUBLE"), expression=per_second)
             case "single" | "double":
                 nan = exp.cast(exp.Literal.string("NaN"), self.types[name])
                 return exp.Nullif(this=column, expression=nan)
@@ -102,19 +107,19 @@ class Scan:
             case _:
                 return column
 
-    def time(self, alias: str) -> exp.Expression | None:
+    def time(self, alias: str) -> exp.Expr | None:
         """Return the time column as int64 ns; None without one."""
         name = self.table.time_column
         return None if name is None else self.value(name, alias)
 
-    def end_time(self, alias: str) -> exp.Expression | None:
+    def end_time(self, alias: str) -> exp.Expr | None:
         """Return the end time column as int64 ns, NULL never ends; None without one."""
         name = self.table.end_time_column
         return None if name is None else self.value(name, alias)
 
-    def known(self, alias: str, moment: exp.Expression) -> exp.Expression | None:
+    def known(self, alias: str, moment: exp.Expr) -> exp.Expr | None:
         """Return whether a row was known and not ended at a moment; None is always."""
-        tests: list[exp.Expression] = []
+        tests: list[exp.Expr] = []
         time, end = self.time(alias), self.end_time(alias)
         if time is not None:
             tests.append(exp.LTE(this=time, expression=moment.copy()))
@@ -126,7 +131,7 @@ class Scan:
         return exp.Coalesce(this=exp.paren(exp.and_(*tests)), expressions=[exp.false()])
 
     @staticmethod
-    def _nanoseconds(column: exp.Expression, kind: str) -> exp.Expression:
+    def _nanoseconds(column: exp.Expr, kind: str) -> exp.Expr:
         if kind == "TIMESTAMP_NS":
             return exp.func("epoch_ns", column)
         # Years that nanoseconds cannot say (an end time of 9999) stop at the edge; order is kept.
@@ -153,7 +158,7 @@ class Session:
             self._scans[name] = self._open(name)
         return self._scans[name]
 
-    def join_on(self, link: Link, child: str, parent: str) -> exp.Expression:
+    def join_on(self, link: Link, child: str, parent: str) -> exp.Expr:
         """Return the condition that joins a foreign key to the primary key that it points to.
 
         Keys of different types are compared as text: ``7``, ``7.0`` and ``'7'`` are one key.
@@ -170,11 +175,11 @@ class Session:
             a, b = _as_text(a, left), _as_text(b, right)
         return exp.EQ(this=a, expression=b)
 
-    def fetch(self, query: exp.Expression) -> pa.Table:
+    def fetch(self, query: exp.Expr) -> pa.Table:
         """Run a query and return its rows."""
         return self.connection.sql(query.sql("duckdb")).to_arrow_table()
 
-    def materialise(self, name: str, query: exp.Expression) -> None:
+    def materialise(self, name: str, query: exp.Expr) -> None:
         """Store a query's rows as a temporary table, in place of one of that name."""
         create = exp.Create(
             this=exp.to_table(name),
@@ -192,7 +197,8 @@ class Session:
     def _open(self, name: str) -> Scan:
         found = self.snapshot.tables[name]
         path = _literal_path(Path(found.path))
-        columns = pq.read_schema(found.path).names
+        schema = pq.read_schema(found.path)
+        columns = schema.names
         numbered = _ROW not in {c.lower() for c in columns}
         rows = self.connection.read_parquet(path, file_row_number=numbered, hive_partitioning=False)
         view = f"table_{len(self._scans)}"
@@ -208,7 +214,12 @@ class Session:
             view=view,
             row_name=row_name,
             names=dict(zip(columns, rows.columns, strict=False)),
-            types={c: str(t) for c, t in zip(columns, rows.types, strict=False)},
+            types={
+                field.name: f"DURATION_{field.type.unit.upper()}"
+                if pa.types.is_duration(field.type)
+                else str(kind)
+                for field, kind in zip(schema, rows.types, strict=False)
+            },
         )
 
     @cached_property
@@ -240,7 +251,7 @@ def open_session(
         yield Session(snapshot, connection)
 
 
-def _as_text(key: exp.Expression, kind: str) -> exp.Expression:
+def _as_text(key: exp.Expr, kind: str) -> exp.Expr:
     if kind in ("FLOAT", "DOUBLE"):
         whole = exp.TryCast(this=key.copy(), to=exp.DataType.build("BIGINT"))
         same = exp.EQ(

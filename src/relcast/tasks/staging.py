@@ -48,23 +48,24 @@ class Focus:
         other = self.session.scan(ref.hop.to)
         return Operand(other.value(ref.column, alias), other.kind(ref.column))
 
-    def leaf(self, leaf: Leaf) -> exp.Expression:
+    def leaf(self, leaf: Leaf) -> exp.Expr:
         """Return a comparison or null test on columns, whatever the time."""
         if not isinstance(leaf.operand, ColumnRef):
             raise InternalError("a row's condition aggregates nothing")
         return compile_leaf(leaf, self.operand(leaf.operand))
 
-    def condition(self, condition: Condition) -> exp.Expression:
+    def condition(self, condition: Condition) -> exp.Expr:
         return compile_condition(condition, self.leaf)
 
     def from_(self, select: exp.Select) -> exp.Select:
         """Add FROM and the joins that the operands asked for; ask for all operands first."""
-        select = select.from_(self.scan.relation(self.alias))
+        select = select.from_(self.scan.relation(self.alias), copy=False)
         for link, alias in self.hops.items():
             select = select.join(
                 self.session.scan(link.to).relation(alias),
                 on=self.session.join_on(link, self.alias, alias),
                 join_type="left",
+                copy=False,
             )
         return select
 
@@ -97,7 +98,7 @@ class StagedLeaves:
                 links[hop] = None
         return cls(columns, {k: (f"since_{n}", f"until_{n}") for n, k in enumerate(links)})
 
-    def projections(self, focus: Focus) -> list[exp.Expression]:
+    def projections(self, focus: Focus) -> list[exp.Expr]:
         """Return the columns to store, under their names."""
         found = [focus.leaf(leaf).as_(name, quoted=True) for leaf, name in self.columns.items()]
         for link, (since, until) in self.lives.items():
@@ -118,13 +119,11 @@ class StagedLeaves:
             )
         return found
 
-    def condition(
-        self, condition: Condition, alias: str, moment: exp.Expression | None
-    ) -> exp.Expression:
+    def condition(self, condition: Condition, alias: str, moment: exp.Expr | None) -> exp.Expr:
         """Return a condition over the staged table ``alias`` as of a moment; None is any time."""
         return compile_condition(condition, lambda leaf: self.leaf(leaf, alias, moment))
 
-    def leaf(self, leaf: Leaf, alias: str, moment: exp.Expression | None) -> exp.Expression:
+    def leaf(self, leaf: Leaf, alias: str, moment: exp.Expr | None) -> exp.Expr:
         """Return one staged leaf as of a moment; of a row not known then, all columns are NULL."""
         held = exp.column(self.columns[leaf], table=alias, quoted=True)
         hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
@@ -137,11 +136,9 @@ class StagedLeaves:
         )
 
 
-def within_life(
-    since: exp.Expression | None, until: exp.Expression | None, moment: exp.Expression
-) -> exp.Expression:
+def within_life(since: exp.Expr | None, until: exp.Expr | None, moment: exp.Expr) -> exp.Expr:
     """Return ``since <= moment AND (until IS NULL OR until > moment)``; None is no bound."""
-    tests: list[exp.Expression] = []
+    tests: list[exp.Expr] = []
     if since is not None:
         tests.append(exp.LTE(this=since.copy(), expression=moment.copy()))
     if until is not None:

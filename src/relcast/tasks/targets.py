@@ -17,7 +17,15 @@ from relcast.core.schema import TaskType
 from relcast.pql.ast import CheckedQuery, ColumnRef
 from relcast.tasks.labels import Labels
 
-__all__ = ["Collected", "class_indices", "collect", "find_classes", "has_classes", "numbers"]
+__all__ = [
+    "Collected",
+    "class_indices",
+    "collect",
+    "encode",
+    "find_classes",
+    "has_classes",
+    "numbers",
+]
 
 NOT_LIVING = "entity not yet or no longer there"
 NOT_CHOSEN = "WHERE does not hold"
@@ -98,6 +106,16 @@ def _kept(labels: Labels, dropped: Counter[str], *, targets: bool) -> Labels:
 def _joined(parts: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
     arrays = [p for p in parts if p is not None]
     return np.concatenate(arrays) if arrays else None
+
+
+def encode(
+    query: CheckedQuery, found: Collected
+) -> tuple[npt.NDArray[np.float64], tuple[Any, ...] | None]:
+    """Return targets as float64[n] and, where they are indices, the classes that they index."""
+    if not has_classes(query, found.target):
+        return numbers(found.target), None
+    classes = find_classes(found.target)
+    return class_indices(found.target, classes), classes
 
 
 def has_classes(query: CheckedQuery, target: pa.ChunkedArray) -> bool:
