@@ -16,7 +16,7 @@ QUERY = "PREDICT COUNT(orders.*, 0, 30, days) > 0\nFOR EACH customers.customer_i
 def write_shop(folder: Path, *, customers: int = 160, days: int = 300, seed: int = 7) -> Path:
     """Write ``customers.csv`` and ``orders.parquet``; who will buy can be learned."""
     rng = np.random.default_rng(seed)
-    start = datetime(2024, 1, 1)
+    start = datetime(2024, 1, 1)  # noqa: DTZ001  # tables hold naive UTC
     # Busy or resting, in spells of some weeks: who bought lately buys again, who did not rests.
     busy = np.zeros((customers, days), dtype=bool)
     for row in busy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import app, ui
 from starlette.requests import Request
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from relcast.ui.admin import show_admin
@@ -27,6 +27,7 @@ def register() -> None:
     app.add_route("/login", show_login, methods=["GET"])
     app.add_route("/login", sign_in, methods=["POST"])
     app.add_route("/logout", sign_out, methods=["POST"])
+    app.add_route("/session", _session)
     app.add_route("/downloads/{job_id}/{file}", download)
     ui.page("/queries")(show_queries)
     ui.page("/queries/new")(show_new_query)
@@ -40,3 +41,8 @@ def register() -> None:
 
 async def _home(_: Request) -> RedirectResponse:
     return RedirectResponse(HOME, status_code=303)
+
+
+async def _session(_: Request) -> Response:
+    """Say 204 to a signed-in browser; the gate answers everybody else."""
+    return Response(status_code=204)

@@ -37,6 +37,20 @@
     setTimeout(() => (button.textContent = label), 1500);
   };
 
+  // A session that ended elsewhere shows here as a socket that is refused: go and sign in again.
+  async function refused() {
+    const answer = await fetch("/session", { method: "HEAD" }).catch(() => null);
+    if (answer && answer.status === 401) location.reload();
+  }
+
+  addEventListener("load", () => {
+    const waiting = setInterval(() => {
+      if (!window.socket) return;
+      clearInterval(waiting);
+      window.socket.on("connect_error", refused);
+    }, 100);
+  });
+
   media.addEventListener("change", apply);
   apply();
   document.addEventListener("DOMContentLoaded", apply);

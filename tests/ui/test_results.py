@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from relcast.core.schema import TaskType
+from relcast.learners.evaluation import Evaluation, Measured, Split
+from relcast.ui.results import headline, importance, scores_of
+from relcast.ui.trials import leaderboard_of, report_of
+
+
+def split(**metrics: float) -> Split:
+    return Split(10, 5, {name: Measured(v, v - 0.1, v + 0.1) for name, v in metrics.items()})
+
+
+def report(metric: str, model: Split, **baselines: Split) -> dict:
+    return Evaluation(
+        task_type=TaskType.REGRESSION,
+        tune_metric=metric,
+        regime="rolling",
+        learner="trees",
+        model={"validation": model, "test": model},
+        baselines={n.replace("_", " "): {"test": s} for n, s in baselines.items()},
+        best_baseline="entity mean",
+        verdict="Better.",
+        beats_baseline=True,
+    ).to_json()
+
+
+def test_an_error_is_better_when_it_is_smaller() -> None:
+    told = report(
+        "mae",
+        split(mae=2.0, rmse=3.0),
+        global_mean=split(mae=4.0, rmse=3.5),
+        entity_mean=split(mae=3.0, rmse=2.5),
+    )
+    scores = scores_of(told)
+    assert scores is not None
+    assert [r.name for r in scores.rivals] == ["Model (trees)", "entity mean", "global mean"]
+    assert scores.metrics == ("mae", "rmse")
+    assert scores.winner("mae") == "Model (trees)"
+    assert scores.winner("rmse") == "entity mean"
+    assert [scores.share(r) for r in scores.rivals] == [0.5, 0.75, 1.0]
+    assert scores.model.metrics["mae"] == (2.0, 1.9, 2.1)
+    figure = headline(told)
+    assert figure is not None
+    assert (figure.value, figure.baseline, figure.beats) == (2.0, 3.0, True)
+
+
+def test_auroc_is_better_when_it_is_larger() -> None:
+    told = report("auroc", split(auroc=0.7), prior=split(auroc=0.5), entity_mean=split(auroc=0.8))
+    figure = headline(told)
+    assert figure is not None
+    assert figure.beats is False
+    scores = scores_of(told)
+    assert scores is not None
+    assert [r.name for r in scores.rivals][1:] == ["entity mean", "prior"]
+
+
+def test_nothing_gives_nothing() -> None:
+    assert scores_of(None) is None
+    assert scores_of({}) is None
+    assert headline({"model": {}, "tune_metric": "mae"}) is None
+    assert importance({}, "features") == []
+    assert leaderboard_of(None) == []
+
+
+def test_importance_is_a_share_of_everything_listed() -> None:
+    told = {"importance": {"features": [{"name": "a", "share": 0.2}, {"name": "b", "share": 0.6}]}}
+    lines = importance(told, "features", 1)
+    assert [(line.name, round(line.share, 3)) for line in lines] == [("b", 0.75)]
+
+
+def test_reports_of_a_training_are_read_and_other_events_are_not() -> None:
+    said = report_of(
+        {"learner": "trees", "trial": 1, "iteration": 20, "metric": "loss", "validation": 0.5}
+    )
+    assert said is not None
+    assert (said.trial, said.iteration, said.value) == (1, 20, 0.5)
+    assert report_of({"stage": "Training", "state": "RUNNING"}) is None
+    assert report_of({"learner": "prior", "metric": "auroc", "validation": None}) is None
+
+
+def test_lines_without_a_value_are_not_on_the_leaderboard() -> None:
+    lines = [
+        {"name": "trees", "validation": 0.9, "seconds": 2.0, "published": True},
+        {"name": "blend", "validation": None, "seconds": 1.0, "published": False},
+    ]
+    assert [(e.name, e.published) for e in leaderboard_of({"leaderboard": lines})] == [
+        ("trees", True)
+    ]
