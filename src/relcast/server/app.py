@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from relcast.server.middleware import AllowedHosts, BodyLimit, HostCheck, RequestRecord
-from relcast.server.problem import Problem, install_problem_handlers
+from relcast.server.problem import PROBLEM_MEDIA_TYPE, Problem, install_problem_handlers
 from relcast.server.routes import ROUTE_GROUPS
 from relcast.server.routing import API, mount_routes
 
@@ -116,6 +116,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_validation(schema: dict[str, Any]) -> None:
-    """Every 422 is a problem; drop the shapes that FastAPI would have used."""
-    for name in ("HTTPValidationError", "ValidationError"):
-        schema["components"]["schemas"].pop(name, None)
+    """Say of every 422 that it is a problem, in place of the shape that FastAPI would use."""
+    problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    for item in schema["paths"].values():
+        for operation in item.values():
+            found = operation["responses"].get("422")
+            if found is not None:
+                found["content"] = {PROBLEM_MEDIA_TYPE: problem}
+                found["description"] = "The request does not fit; `errors` names every fault"
+    schema["components"]["schemas"].pop("HTTPValidationError", None)

@@ -66,7 +66,7 @@ def downloads(request: Request, job_id: str) -> list[Download]:
     expires = utc_now() + DOWNLOAD_LIFETIME
     found = []
     for name in _names(job):
-        stem = name.removesuffix(".parquet")
+        stem = name.rsplit(".", maxsplit=1)[0]
         forms = [f"{stem}.parquet", f"{stem}.csv"] if name.endswith(".parquet") else [name]
         for form in forms:
             url = file_url(request, job.id, form)

@@ -17,8 +17,9 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from relcast.core.errors import RelcastError
-from relcast.server.auth import authorize
+from relcast.core.errors import InvalidRequest, RelcastError
+from relcast.server.auth import Caller, authorize
+from relcast.server.platform_of import platform_of
 from relcast.server.problem import PROBLEM_MEDIA_TYPE, Problem, unforeseen
 
 __all__ = ["API", "GuardedRoute", "RouteScope", "RouteSpec", "Routes", "mount_routes"]
@@ -155,6 +156,9 @@ _REASONS = {
 }
 
 
+_MUTATING = ("predict", "train", "admin")
+
+
 class GuardedRoute(APIRoute):
     """A route that checks its declared scope before anything else."""
 
@@ -163,18 +167,56 @@ class GuardedRoute(APIRoute):
         if scope is None:
             raise RuntimeError(f"route {self.path} declares no scope")
         handle = super().get_route_handler()
+        operation = self.operation_id or self.name
+        mutates = scope in _MUTATING and "GET" not in (self.methods or ())
 
         async def guarded(request: Request) -> Response:
+            outcome = "error"
             try:
                 if scope != "public":
                     request.state.principal = await run_in_threadpool(authorize, request, scope)
-                return await handle(request)
-            except (RelcastError, HTTPException, RequestValidationError):
+                if scope not in ("public", "signed"):
+                    await _refuse_nul(request)
+                answer = await handle(request)
+                outcome = str(answer.status_code)
+                return answer
+            except RelcastError as error:
+                outcome = error.code
+                raise
+            except (HTTPException, RequestValidationError):
+                outcome = "refused"
                 raise
             except Exception as error:  # noqa: BLE001 - the last net: logged, answered as a 500
                 return unforeseen(request, error)
+            finally:
+                if mutates and isinstance(getattr(request.state, "principal", None), Caller):
+                    await run_in_threadpool(_audit, request, operation, outcome)
 
         return guarded
+
+
+async def _refuse_nul(request: Request) -> None:
+    """Refuse NUL characters wherever they come in: no store, file name or query takes them.
+
+    Raises ``request.nul`` (422). The body is read here once and kept for the route.
+    """
+    body = await request.body()
+    if (
+        "\0" in request.scope["path"]
+        or b"%00" in request.scope["query_string"]
+        or (b"\\u0000" in body or b"\0" in body)
+    ):
+        raise InvalidRequest(
+            "The request has a NUL character in it",
+            code="request.nul",
+            hint="Take it out; names and texts have none.",
+        )
+
+
+def _audit(request: Request, operation: str, outcome: str) -> None:
+    """Write the one audit row of a mutating call; the path without its query."""
+    caller: Caller = request.state.principal
+    platform_of(request).audit(caller.id, operation, request.url.path, outcome)
 
 
 def mount_routes(app: FastAPI, groups: Sequence[Routes]) -> None:

@@ -131,9 +131,9 @@ def error_details(job: JobRecord) -> ErrorDetails:
 
 
 def table_progress(job: JobRecord) -> dict[str, int]:
-    """Return the iterations of a table job; empty while nothing can be said."""
+    """Return the anchors of a table job; empty where the stage counts anything else."""
     stage = next((s for s in job.stages if s.name == "Training table"), None)
-    if stage is None or not stage.total:
+    if stage is None or not stage.total or stage.unit != "anchors":
         return {}
     return {
         "num_expected_iterations": int(stage.total),
