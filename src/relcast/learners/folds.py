@@ -37,6 +37,7 @@ class Folds:
         train, validation, test: The folds; ``test`` may be empty.
         dropped: Rows left out because their target is no finite number.
         warnings: Sentences on classes with few rows.
+        false_and_true: What true and false stand for when the target is a column with two values.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Folds:
     test: Fold
     dropped: int
     warnings: tuple[str, ...]
+    false_and_true: tuple[Any, ...] | None = None
 
     def held_out(self) -> dict[str, Fold]:
         """Return the folds that figures are reported of, by name."""
@@ -101,7 +103,8 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
     warnings = _check_classes(target, train, validation, test)
     if dropped:
         warnings.append(f"{dropped:,} rows were left out: their target is not a finite number.")
-    return Folds(target, train, validation, test, dropped, tuple(warnings))
+    named = None if multiclass or examples.classes is None else tuple(examples.classes)
+    return Folds(target, train, validation, test, dropped, tuple(warnings), named)
 
 
 def _check_classes(target: Target, train: Fold, validation: Fold, test: Fold) -> list[str]:

@@ -100,8 +100,8 @@ class Trained:
     report: Mapping[str, Any] = field(default_factory=dict)
 
 
-Report = Callable[[int, int, float], None]
-"""Called with trial, iteration and the validation value of the early stopping metric."""
+Report = Callable[[int, int, str, float], None]
+"""Called with trial, iteration, the name of the early stopping metric and its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +320,7 @@ class _Work:
             seed=self.settings.seed + number,
             threads=self.settings.threads,
             deadline=self.settings.deadline,
-            report=lambda iteration, value: self.report(number, iteration, value),
+            report=lambda iteration, value: self.report(number, iteration, config.metric, value),
         )
         settings = {**config.to_json(), "seed": self.settings.seed + number}
         member = Member(grown.text, 1.0, grown.iterations, settings)

@@ -1,0 +1,72 @@
+"""The baselines of a query, and the candidate features that trees and one baseline read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relcast.learners.baselines import WindowBaseline, global_baselines, history_baselines
+from relcast.learners.folds import Folds, label_known_at
+from relcast.learners.history import History
+from relcast.learners.protocol import Predictor
+
+if TYPE_CHECKING:
+    from relcast.learners.features import FeatureSet
+    from relcast.pql.ast import CheckedQuery
+    from relcast.relations import Relations
+
+__all__ = ["candidate_features", "make_baselines"]
+
+
+def candidate_features(
+    relations: Relations, query: CheckedQuery, folds: Folds, budget: int
+) -> FeatureSet:
+    """Generate at most ``budget`` features; nothing later than the training side is read."""
+    from relcast.learners.features import FeatureSet
+
+    anchor = folds.train.asked.anchor
+    until = None if anchor is None else int(anchor.max())
+    return FeatureSet.generate(relations, query, budget=budget, until=until)
+
+
+def make_baselines(
+    relations: Relations, query: CheckedQuery, folds: Folds, features: FeatureSet
+) -> list[Predictor]:
+    """Return every baseline of a query, the global ones first.
+
+    The labels of all splits are in the memory of the entity baselines; each counts only at anchors
+    by which its window was complete (in the frozen regime: by the start of the split).
+    """
+    target, train = folds.target, folds.train
+    everybody = global_baselines(target, train.label, train.weight)
+    answers = {baseline.name: baseline.answer for baseline in everybody}
+    found: list[Predictor] = [*everybody]
+    if not query.temporal:
+        return found
+    parts = [fold for fold in (train, folds.validation, folds.test) if len(fold)]
+    anchor = np.concatenate([p.asked.anchor for p in parts if p.asked.anchor is not None])
+    history = History.build(
+        relations,
+        query.entity_table,
+        np.concatenate([p.asked.entity for p in parts]),
+        label_known_at(query, anchor),
+        np.concatenate([p.label for p in parts]),
+    )
+    found.extend(history_baselines(target, history, answers))
+    past = _past_window(features)
+    if past is not None:
+        answer = answers["global median" if "global median" in answers else "prior"]
+        found.append(WindowBaseline("own past window", target, past, answer))
+    return found
+
+
+def _past_window(features: FeatureSet) -> FeatureSet | None:
+    """Return the feature that is the target over the window that ends at the anchor."""
+    for number, feature in enumerate(features.features):
+        recipe = feature.recipe
+        newest = recipe.family == "past" and recipe.other == 0
+        whole = "value" if features.target is None or features.target.condition is None else "truth"
+        if newest and recipe.measure == whole:
+            return features.select([number])
+    return None
