@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cached_property
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -28,8 +29,11 @@ class Passwords:
         self._database = database
         self._clock = clock
         self._hasher = PasswordHasher()  # argon2id with the library's current parameters
-        # Verified against when an account has no password, so that both cost the same.
-        self._decoy = self._hasher.hash(secrets.token_urlsafe())
+
+    @cached_property
+    def _decoy(self) -> str:
+        """What is verified against when an account has no password, so that both cost the same."""
+        return self._hasher.hash(secrets.token_urlsafe())
 
     def set(self, account: str, password: str) -> None:
         """Set a password; raises ``auth.weak_password`` below 12 characters."""
@@ -54,8 +58,9 @@ class Passwords:
             stored: str | None = connection.scalar(
                 sa.select(passwords.c.hash).where(passwords.c.account == account)
             )
+        decoy = self._decoy  # made at the first call, whoever it is for
         try:
-            self._hasher.verify(stored or self._decoy, password[:_LONGEST])
+            self._hasher.verify(stored or decoy, password[:_LONGEST])
         except (VerificationError, InvalidHashError):
             return False
         return stored is not None
