@@ -15,6 +15,7 @@ from relcast.snapshots.profile import Profile
 from relcast.snapshots.readings import (
     EPOCH_RANGES,
     Reading,
+    count_where,
     is_present,
     read_as,
     readings_of_time,
@@ -76,13 +77,11 @@ def find_time_form(staged: Staged, column: StagedColumn) -> tuple[str, int, int]
     forms = readings_of_time(column)
     if not forms:
         return "", 0, 0
-    counts = [exp.func("count_if", is_present(column))]
+    counts = [count_where(is_present(column))]
     for form in forms:
         readable = read_as(column, Reading(Dtype.time, form)).is_(exp.null()).not_()
         inside = _inside(column, form)
-        counts.append(
-            exp.func("count_if", readable if inside is None else exp.and_(readable, inside))
-        )
+        counts.append(count_where(readable if inside is None else exp.and_(readable, inside)))
     row = staged.values(exp.select(*counts))[0]
     best = max(range(len(forms)), key=lambda i: (row[1 + i], -i))
     return forms[best], row[1 + best], row[0]

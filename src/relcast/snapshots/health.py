@@ -10,7 +10,7 @@ from sqlglot import expressions as exp
 from relcast.core.schema import Dtype, Graph, Link
 from relcast.snapshots.key_values import key_value
 from relcast.snapshots.parquet_rows import numbered_cell, parquet_rows
-from relcast.snapshots.readings import sql_type
+from relcast.snapshots.readings import count_where, sql_type
 from relcast.snapshots.records import LinkHealth, TableSnapshot
 
 __all__ = ["link_health"]
@@ -55,7 +55,7 @@ def link_health(
         _sum_where(n, exp.not_(has_key.copy())),
         _sum_where(n, has_parent.copy()),
         _sum_where(n, exp.and_(has_key, exp.not_(has_parent.copy()))),
-        exp.func("count_if", has_parent.copy()),
+        count_where(has_parent.copy()),
         exp.func("max", exp.case().when(has_parent.copy(), n.copy())),
     ).from_(pairs.subquery("pairs"))
     null, matched, dangling, met, most = connection.sql(summary.sql("duckdb")).fetchall()[0]

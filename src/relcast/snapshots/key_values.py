@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from sqlglot import expressions as exp
 
 from relcast.core.schema import Column, Dtype, Stype
-from relcast.snapshots.readings import Reading, read_as, sql_type
+from relcast.snapshots.readings import Reading, count_where, read_as, sql_type
 from relcast.snapshots.staging import Staged
 
 __all__ = ["KeyValues", "file_key_values", "key_value", "may_be_key", "staged_key_values"]
@@ -100,7 +100,7 @@ def _values(
     if column.dtype in (Dtype.float32, Dtype.float64):
         real = exp.not_(exp.func("isnan", value.copy()))
         lost = exp.and_(key.copy().is_(exp.null()), value.copy().is_(exp.null()).not_(), real)
-        query = exp.select(exp.func("count_if", lost)).from_(source.copy())
+        query = exp.select(count_where(lost)).from_(source.copy())
         if connection.sql(query.sql("duckdb")).fetchall()[0][0]:
             return None
     keys = exp.select(exp.alias_(key, "key")).from_(source.copy()).subquery("keys")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import expressions as exp
 
-from relcast.snapshots.readings import is_present
+from relcast.snapshots.readings import count_where, is_present
 from relcast.snapshots.staging import Staged, StagedColumn
 
 __all__ = ["Profile", "is_unique", "profile_table"]
@@ -105,7 +105,7 @@ def _measures(column: StagedColumn) -> list[exp.Expr]:
     if is_float:
         fits = exp.LT(this=exp.func("abs", cell.copy()), expression=exp.Literal.number(2**53))
         same = exp.EQ(this=exp.func("trunc", cell.copy()), expression=cell.copy())
-        broken = exp.func("count_if", exp.and_(present.copy(), exp.not_(exp.and_(same, fits))))
+        broken = count_where(exp.and_(present.copy(), exp.not_(exp.and_(same, fits))))
     elif pa.types.is_integer(staged) or pa.types.is_decimal(staged):
         broken = exp.Literal.number(0)
     if is_float or pa.types.is_integer(staged) or pa.types.is_decimal(staged):
@@ -118,7 +118,7 @@ def _measures(column: StagedColumn) -> list[exp.Expr]:
     distinct: exp.Expr = exp.Anonymous(this="approx_count_distinct", expressions=[value.copy()])
     if column.type.is_presence or pa.types.is_list(staged):
         distinct = nothing.copy()
-    return [exp.func("count_if", present), distinct, broken, low, high]
+    return [count_where(present), distinct, broken, low, high]
 
 
 def _present(values: pa.Array) -> pa.Array:

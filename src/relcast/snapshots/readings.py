@@ -21,6 +21,7 @@ __all__ = [
     "EPOCH_RANGES",
     "TEXT_TIME_FORMATS",
     "Reading",
+    "count_where",
     "is_present",
     "read_as",
     "readings_of_time",
@@ -72,8 +73,10 @@ def read_as(column: StagedColumn, reading: Reading) -> exp.Expr:
     Raises ``schema.bad_dtype`` when no value of the column's type could ever be read so.
     """
     staged, dtype = column.type.arrow, reading.dtype
-    if column.type.is_presence or dtype in (Dtype.binary, Dtype.unsupported):
-        return is_present(column)
+    if column.type.is_presence and dtype in (Dtype.binary, Dtype.unsupported):
+        return column.cell
+    if dtype in (Dtype.binary, Dtype.unsupported):
+        return exp.case().when(is_present(column), exp.true())
     value = _dispatch(column, staged, reading)
     if value is None:
         raise SchemaError(
@@ -94,6 +97,11 @@ def readings_of_time(column: StagedColumn) -> tuple[str, ...]:
     if pa.types.is_integer(staged) or pa.types.is_floating(staged) or pa.types.is_decimal(staged):
         return (*EPOCH_RANGES, "%Y%m%d")
     return ()
+
+
+def count_where(condition: exp.Expr) -> exp.Expr:
+    """Count the rows that meet a condition; 0, and not NULL, where there is no row."""
+    return exp.func("count", _if(condition, exp.Literal.number(1)))
 
 
 def sql_type(name: str) -> exp.DataType:

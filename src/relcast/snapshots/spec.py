@@ -93,5 +93,5 @@ class TableSpec:
             end_time_column=obj.get("end_time_column", INFER),
             dtypes={name: Dtype(dtype) for name, dtype in obj.get("dtypes", {}).items()},
             stypes={name: Stype(stype) for name, stype in obj.get("stypes", {}).items()},
-            columns=obj.get("columns"),
+            columns=None if obj.get("columns") is None else tuple(obj["columns"]),
         )
