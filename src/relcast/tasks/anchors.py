@@ -5,6 +5,7 @@ Pure date arithmetic over the range of the data; nothing here reads a table.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,6 +100,40 @@ def make_anchors(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock = 
 
     Raises ``task.no_complete_window`` when no anchor is left, with the reason.
     """
+    last, lowest = _limits(frame, data, plan, clock)
+    anchors = _walk_back(last, plan.timeframe_step or frame.length, frame, data, lowest)
+    if len(anchors) == 0:
+        raise _no_anchor(frame, data, plan, last, lowest)
+    return anchors
+
+
+def ranges_to_anchors(
+    frame: Frame,
+    data: TimeRange,
+    plan: TablePlan,
+    ranges: Iterable[tuple[int, int]],
+    clock: Clock = utc_now,
+) -> Times:
+    """Return the anchors of explicit ranges ``[start, end)``, each walked back from its own end.
+
+    The newest anchor of a range stands one step before the range's end, or is the latest with
+    complete windows where that is earlier. The plan's other bounds hold too. Raises
+    ``task.no_complete_window`` when no range has an anchor.
+    """
+    step = plan.timeframe_step or frame.length
+    last, lowest = _limits(frame, data, plan, clock)
+    found = []
+    for start, end in ranges:
+        newest = min(int(shift([end], -step, frame.unit)[0]), last)
+        found.append(_walk_back(newest, step, frame, data, max(start, lowest)))
+    anchors = np.unique(np.concatenate(found))
+    if len(anchors) == 0:
+        raise _no_anchor(frame, data, plan, last, lowest)
+    return anchors
+
+
+def _limits(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> tuple[int, int]:
+    """Return the latest anchor with complete windows, and the earliest that the plan allows."""
     end = int(shift([data.end], -(plan.train_end_offset or 0), frame.unit)[0])
     last = frame.latest_complete(end)
     bound = plan.last_anchor(clock)
@@ -108,31 +143,7 @@ def make_anchors(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock = 
     if plan.train_start_offset:
         lowest = int(shift([data.end], -plan.train_start_offset, frame.unit)[0])
     first = plan.first_anchor(clock)
-    if first is not None:
-        lowest = max(lowest, first)
-    anchors = _walk_back(last, plan.timeframe_step or frame.length, frame, data, lowest)
-    if len(anchors) == 0:
-        raise _no_anchor(frame, data, plan, last, lowest)
-    return anchors
-
-
-def ranges_to_anchors(
-    frame: Frame, data: TimeRange, plan: TablePlan, ranges: list[tuple[int, int]]
-) -> list[Times]:
-    """Return the anchors of explicit ranges ``[start, end)``, each walked back from its own end.
-
-    The newest anchor of a range stands one step before the range's end, or is the latest with
-    complete windows where that is earlier.
-    """
-    step = plan.timeframe_step or frame.length
-    last = frame.latest_complete(
-        int(shift([data.end], -(plan.train_end_offset or 0), frame.unit)[0])
-    )
-    found = []
-    for start, end in ranges:
-        newest = min(int(shift([end], -step, frame.unit)[0]), last)
-        found.append(_walk_back(newest, step, frame, data, start))
-    return found
+    return last, lowest if first is None else max(lowest, first)
 
 
 def _walk_back(last: int, step: int, frame: Frame, data: TimeRange, lowest: int) -> Times:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from relcast.core.clock import Clock, utc_now
 from relcast.core.errors import InvalidRequest, TaskError
@@ -20,7 +20,6 @@ from relcast.tasks.anchors import Frame, make_anchors, ranges_to_anchors
 from relcast.tasks.examples import Examples
 from relcast.tasks.extent import data_range
 from relcast.tasks.labels import Labeller
-from relcast.tasks.offsets import Times
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import report_of
 from relcast.tasks.scan import Session, open_session
@@ -29,9 +28,7 @@ from relcast.tasks.splits import (
     SPLITS,
     ApproxDateOffsetSplit,
     ManualSplit,
-    RandomSplit,
     Split,
-    TemporalSplit,
     TimeRangeSplit,
     parse_split,
     split_anchors,
@@ -44,8 +41,6 @@ if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
 __all__ = ["finish", "key_ranks", "make_training_table"]
-
-USUAL = (Fraction(8, 10), Fraction(1, 10), Fraction(1, 10))
 
 
 def make_training_table(
@@ -103,9 +98,7 @@ def _temporal(
 ) -> TrainingTable:
     frame, data = Frame.of(query), data_range(session, query)
     if isinstance(split, TimeRangeSplit):
-        anchors: Times = np.unique(
-            np.concatenate(ranges_to_anchors(frame, data, plan, list(split.ranges)))
-        )
+        anchors = ranges_to_anchors(frame, data, plan, split.ranges, clock)
     else:
         anchors = make_anchors(frame, data, plan, clock)
     stage.update(0, len(anchors))
@@ -114,7 +107,7 @@ def _temporal(
     if found is None or len(found.entity) == 0:
         raise _no_rows(found, len(anchors))
     used, place = np.unique(found.anchor, return_inverse=True)
-    by_anchor = split_anchors(anchors[used], frame, split or ApproxDateOffsetSplit(USUAL))
+    by_anchor = split_anchors(anchors[used], frame, split or ApproxDateOffsetSplit())
     target, classes = encode(query, found)
     examples = Examples(
         entity=found.entity,
@@ -144,28 +137,15 @@ def _static(
 ) -> TrainingTable:
     labeller = Labeller(session, query, weight_column=_weight_column(session, query, plan))
     found = collect([labeller.static()])
-    n = len(found.entity)
-    if n == 0:
+    if len(found.entity) == 0:
         raise _no_rows(found, 0)
-    if split is None:
-        split = TemporalSplit(USUAL) if found.time is not None else RandomSplit(USUAL)
     ranks = key_ranks(relations.table(query.entity_table).keys())[found.entity]
-    if isinstance(split, TemporalSplit):
-        if found.time is None:
-            raise InvalidRequest(
-                f"TemporalSplit needs a time column, and {query.entity_table} has none",
-                code="task.invalid_split",
-                hint="Use RandomSplit, or name the table's time column.",
-            )
-        order = np.lexsort((ranks, found.time))
-    else:
-        order = np.argsort(ranks)
     target, classes = encode(query, found)
     examples = Examples(
         entity=found.entity,
         target=target,
         weight=found.weight,
-        split=split_rows(n, split, order, plan.seed),
+        split=split_rows(split, ranks, found.time, plan.seed),
         classes=classes,
     )
     return finish(
@@ -198,6 +178,7 @@ def finish(
     binary = query.task_type is TaskType.BINARY_CLASSIFICATION
     if examples.split is None or examples.target is None:
         raise TaskError("A training table needs targets and a split")
+    _check_weights(examples)
     counts = [int((examples.split == s).sum()) for s in range(3)]
     if min(counts) == 0:
         held = ", ".join(f"{name} {count:,}" for name, count in zip(SPLITS, counts, strict=True))
@@ -230,7 +211,7 @@ def finish(
 
 def key_ranks(keys: pa.Array) -> npt.NDArray[np.int64]:
     """Return the place of each key in ascending order, which no order of rows changes."""
-    order = pa.compute.sort_indices(keys).to_numpy()
+    order = pc.sort_indices(keys).to_numpy()
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order))
     return ranks
@@ -248,6 +229,18 @@ def _weight_column(session: Session, query: CheckedQuery, plan: TablePlan) -> st
             hint="Name a column of numbers that are not negative.",
         )
     return column.name
+
+
+def _check_weights(examples: Examples) -> None:
+    if examples.weight is None:
+        return
+    bad = int((~(np.isfinite(examples.weight) & (examples.weight >= 0))).sum())
+    if bad:
+        raise TaskError(
+            f"{bad:,} of {len(examples):,} weights are missing, negative or not finite",
+            code="task.bad_weight",
+            hint="Fill the weight column with finite numbers that are not negative.",
+        )
 
 
 def _warnings(query: CheckedQuery, examples: Examples) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The months that lie wholly within what int64 nanoseconds can say (1677-09-21 to 2262-04-11).
 _FIRST_MONTH = int(np.datetime64("1677-10", "M").astype(np.int64))
 _LAST_MONTH = int(np.datetime64("2262-03", "M").astype(np.int64))
+_FIRST_MOMENT = int(np.datetime64("1677-10-01", "ns").astype(np.int64))
+_LAST_MOMENT = int(np.datetime64("2262-04-01", "ns").astype(np.int64)) - 1
 
 
 def shift(times: npt.ArrayLike, count: int, unit: Unit) -> Times:
@@ -55,19 +57,20 @@ def shift(times: npt.ArrayLike, count: int, unit: Unit) -> Times:
 
 
 def _shift_months(moments: Times, count: int) -> Times:
-    moment = moments.view("M8[ns]")
-    day = moment.astype("M8[D]")
+    # Times in the broken months at the calendar's ends stay at its ends.
+    within = np.clip(moments, _FIRST_MOMENT, _LAST_MOMENT)
+    day = within.view("M8[ns]").astype("M8[D]")
     month = day.astype("M8[M]")
     number = month.astype(np.int64) + max(-100_000, min(100_000, count))
-    inside = (number >= _FIRST_MONTH) & (number <= _LAST_MONTH)
     target = np.clip(number, _FIRST_MONTH, _LAST_MONTH).astype("M8[M]")
     first = target.astype("M8[D]")
     length = (target + 1).astype("M8[D]") - first
     day_of_month = np.minimum(day - month.astype("M8[D]"), length - 1)
-    time_of_day = moment - day.astype("M8[ns]")
+    time_of_day = np.mod(within, _NANOSECONDS[Unit.days]).view("m8[ns]")
     moved = ((first + day_of_month).astype("M8[ns]") + time_of_day).view(np.int64)
-    edge = np.where(number < _FIRST_MONTH, EARLIEST, LATEST)
-    return np.where(inside, moved, edge)
+    early = (moments < _FIRST_MOMENT) | (number < _FIRST_MONTH)
+    late = (moments > _LAST_MOMENT) | (number > _LAST_MONTH)
+    return np.where(early, EARLIEST, np.where(late, LATEST, moved))
 
 
 def bounds(window: Window, anchors: npt.ArrayLike) -> tuple[Times, Times]:

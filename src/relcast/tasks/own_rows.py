@@ -21,14 +21,13 @@ from relcast.pql import CheckedQuery, require_supported
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame
 from relcast.tasks.examples import Examples
-from relcast.tasks.generate import USUAL, finish, key_ranks
+from relcast.tasks.generate import finish, key_ranks
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import TrainingTableReport
 from relcast.tasks.splits import (
     SPLITS,
     ApproxDateOffsetSplit,
     ManualSplit,
-    RandomSplit,
     check_no_overlap,
     parse_split,
     split_anchors,
@@ -82,7 +81,9 @@ def training_table_from_rows(
     target_column = _one(rows, "TARGET")
     weight = None
     if "WEIGHT" in rows.column_names:
-        weight = _cast(_one(rows, "WEIGHT"), pa.float64(), "WEIGHT").fill_null(1.0).to_numpy()[keep]
+        weight = (
+            _cast(_one(rows, "WEIGHT"), pa.float64(), "WEIGHT").fill_null(np.nan).to_numpy()[keep]
+        )
     target, classes = _target(query, _without_nan(target_column).filter(pa.array(keep)))
     examples = Examples(entity[keep], None if anchor is None else anchor[keep], target, weight)
     if split_column is not None:
@@ -135,6 +136,7 @@ def prediction_table_from_rows(
 def read_saved(
     rows: pa.Table,
     details: Mapping[str, Any],
+    snapshot_id: str,
     relations: Relations,
     query: CheckedQuery,
 ) -> TrainingTable:
@@ -159,7 +161,7 @@ def read_saved(
     examples = Examples(entity, anchor, target, weight, found.to_numpy().astype(np.int8), classes)
     return TrainingTable(
         query=replace(query, task_type=TaskType(details["task_type"])),
-        snapshot_id=details["snapshot"],
+        snapshot_id=snapshot_id,
         examples=examples,
         report=TrainingTableReport.from_json(details["report"]),
         entity_keys=table.keys(),
@@ -275,12 +277,12 @@ def _planned_splits(
         distinct, place = np.unique(examples.anchor, return_inverse=True)
         if len(distinct) == 0:
             return np.zeros(0, dtype=np.int8)
-        found = split_anchors(distinct, Frame.of(query), split or ApproxDateOffsetSplit(USUAL))
+        found = split_anchors(distinct, Frame.of(query), split or ApproxDateOffsetSplit())
         return found[place]
-    ranks = key_ranks(relations.table(query.entity_table).keys())[examples.entity]
-    return split_rows(
-        len(examples), split or RandomSplit(USUAL), np.argsort(ranks, kind="stable"), plan.seed
-    )
+    table = relations.table(query.entity_table)
+    ranks = key_ranks(table.keys())[examples.entity]
+    time = None if table.time is None else np.asarray(table.time)[examples.entity]
+    return split_rows(split, ranks, time, plan.seed)
 
 
 def _ordered(examples: Examples) -> Examples:

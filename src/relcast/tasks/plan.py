@@ -30,8 +30,7 @@ class TablePlan:
             the target's window; None or 0 is no bound.
         train_end_offset: How much of the newest data is left aside, in that unit: windows end at
             least this long before it. None or 0 is nothing.
-        weight_column: A column of the entity table (static queries: or of the target's table) that
-            weighs examples.
+        weight_column: A column of the entity table that weighs its examples.
         seed: Of every shuffle.
     """
 

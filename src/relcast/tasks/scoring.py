@@ -75,11 +75,11 @@ def make_prediction_table(
         entity = entity[kept]
     if len(entity) == 0:
         raise TaskError(
-            f"There is no {query.entity_table} to score"
-            + (f" at {text(moment)}" if moment is not None else ": every target is known")
+            f"There is no row of {query.entity_table} to score"
+            + (f" at {text(moment)}" if moment is not None else ", whose target is empty")
             + _because(dropped),
             code="task.no_rows",
-            hint="Choose another anchor or widen the WHERE clause. A static query scores rows whose "
+            hint="Choose another anchor or widen WHERE. A static query scores the rows whose "
             "target is empty; others can be given as rows of your own.",
         )
     return PredictionTable(

@@ -44,11 +44,15 @@ LEFT_OUT = -1
 """The split of an anchor whose windows would overlap those of another split."""
 
 
+Ratios = tuple[Fraction, Fraction, Fraction]
+USUAL: Ratios = (Fraction(8, 10), Fraction(1, 10), Fraction(1, 10))
+
+
 @dataclass(frozen=True, slots=True)
 class ApproxDateOffsetSplit:
     """Distinct anchors by ratio, newest to test."""
 
-    ratios: tuple[Fraction, Fraction, Fraction]
+    ratios: Ratios = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,14 @@ class DateOffsetSplit:
 class TemporalSplit:
     """Static rows sorted by time, cut by ratio, newest to test."""
 
-    ratios: tuple[Fraction, Fraction, Fraction]
+    ratios: Ratios = USUAL
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSplit:
     """Static rows shuffled with the plan's seed, cut by ratio."""
 
-    ratios: tuple[Fraction, Fraction, Fraction]
+    ratios: Ratios = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ def parse_split(text: str) -> Split | None:
 def _build(name: str, arguments: list[Any], named: dict[str, Any]) -> Split:
     if len(arguments) + len(named) > 2:
         raise ValueError("there are too many")
+    if not arguments and not named:
+        raise ValueError("there are none")
     first = arguments[0] if arguments else next(iter(named.values()))
     if name == "DateOffsetSplit":
         unit = arguments[1] if len(arguments) > 1 else named.get("unit")
@@ -180,7 +186,7 @@ def _build(name: str, arguments: list[Any], named: dict[str, Any]) -> Split:
             return ApproxDateOffsetSplit(ratios)
 
 
-def _ratios(values: Sequence[Any]) -> tuple[Fraction, Fraction, Fraction]:
+def _ratios(values: Sequence[Any]) -> Ratios:
     train, val, test = (Fraction(str(v)) for v in values)
     if min(train, val, test) <= 0:
         raise ValueError("every ratio is above 0")
@@ -203,7 +209,7 @@ def _moment(value: Any) -> int:
     return from_datetime(moment)
 
 
-def split_counts(n: int, ratios: tuple[Fraction, Fraction, Fraction]) -> tuple[int, int, int]:
+def split_counts(n: int, ratios: Ratios) -> tuple[int, int, int]:
     """Return how many of ``n`` go to train, val and test.
 
     Test takes max(1, ⌊test·n⌋), val and test together max(2, ⌊(val+test)·n⌋), train the rest: 31
@@ -247,7 +253,7 @@ def _by_count(
     anchors: Times,
     low: Times,
     high: Times,
-    ratios: tuple[Fraction, Fraction, Fraction],
+    ratios: Ratios,
     frame: Frame,
 ) -> npt.NDArray[np.int8]:
     """Cut by counts from the newest on, stepping over anchors that overlap the newer split."""
@@ -292,36 +298,57 @@ def _require_all(result: npt.NDArray[np.int8], n: int, frame: Frame) -> npt.NDAr
         f"{n} anchor{'s' if n != 1 else ''} with examples do not fill three splits "
         f"({counts}{between}); at least 3 whose windows do not overlap are needed",
         code="task.too_few_anchors",
-        hint=f"Bring a longer history, shorten the window, set a smaller timeframe_step (now "
-        f"counted in {frame.unit.value}), or widen start_time, end_time and the train offsets.",
+        hint=f"Three windows of {frame.length} {frame.unit.value} must fit one after another, with "
+        "some history before the first: bring a longer history, shorten the window, widen "
+        "start_time, end_time and the train offsets, or set a smaller timeframe_step where it is "
+        "longer than the window.",
     )
 
 
 def split_rows(
-    n: int, split: Split, order: npt.NDArray[np.int64], seed: int
+    split: Split | None, ranks: npt.NDArray[np.int64], time: Times | None, seed: int
 ) -> npt.NDArray[np.int8]:
-    """Return the split of each of ``n`` static rows.
+    """Return the split of each static row.
 
-    ``order`` lists the rows oldest first (``TemporalSplit``), or in the order of their keys
-    (``RandomSplit``, which shuffles that), so that a permuted source splits alike. Raises
-    ``task.too_few_rows`` below 3 rows and ``task.invalid_split`` for splits by anchors.
+    Args:
+        split: ``TemporalSplit`` or ``RandomSplit``; None is the first where rows have a time, the
+            second otherwise, at 80, 10 and 10 %.
+        ranks: int64[n], the place of each row's key among all keys: what is shuffled, and what
+            breaks ties in time, so that a permuted source splits alike.
+        time: int64[n] ns, or None without a time column.
+        seed: Of the shuffle.
+
+    Raises ``task.too_few_rows`` below 3 rows and ``task.invalid_split`` for splits by anchors, or
+    by time where there is none.
     """
-    if isinstance(split, RandomSplit):
-        order = order[np.random.default_rng(seed).permutation(n)]
-    elif not isinstance(split, TemporalSplit):
-        raise InvalidRequest(
-            f"{type(split).__name__} is no split for a static query, which has no anchors",
-            code="task.invalid_split",
-            hint="Use RandomSplit or TemporalSplit.",
-        )
-    train, val, test = split_counts(n, split.ratios)
+    if split is None:
+        split = RandomSplit() if time is None else TemporalSplit()
+    match split:
+        case RandomSplit(ratios=ratios):
+            order = np.argsort(ranks, kind="stable")
+            order = order[np.random.default_rng(seed).permutation(len(ranks))]
+        case TemporalSplit(ratios=ratios) if time is not None:
+            order = np.lexsort((ranks, time))
+        case TemporalSplit():
+            raise InvalidRequest(
+                "TemporalSplit sorts rows by time, and the entity table has no time column",
+                code="task.invalid_split",
+                hint="Use RandomSplit, or name the table's time column.",
+            )
+        case _:
+            raise InvalidRequest(
+                f"{type(split).__name__} is no split for a static query, which has no anchors",
+                code="task.invalid_split",
+                hint="Use RandomSplit or TemporalSplit.",
+            )
+    train, val, test = split_counts(len(ranks), ratios)
     if train < 1:
         raise TaskError(
-            f"{n} rows with a target do not fill three splits; at least 3 are needed",
+            f"{len(ranks)} rows with a target do not fill three splits; at least 3 are needed",
             code="task.too_few_rows",
             hint="Widen the WHERE clause, or bring more rows with a known target.",
         )
-    result = np.empty(n, dtype=np.int8)
+    result = np.empty(len(ranks), dtype=np.int8)
     result[order] = np.repeat(np.array([0, 1, 2], dtype=np.int8), [train, val, test])
     return result
 

@@ -37,7 +37,7 @@ class TrainingTable:
 
     Attributes:
         query: The query; a categorical column with two values makes it binary.
-        snapshot_id: What the rows were made from.
+        snapshot_id: The snapshot whose rows ``examples.entity`` names.
         examples: The rows, in ascending order of (anchor, entity row); none is left out of a split.
         report: What is in the table and what was dropped.
     """
@@ -106,7 +106,7 @@ class TrainingTable:
         from relcast.tasks.own_rows import read_saved
 
         rows, details = _read(Path(path), "training table", query)
-        return read_saved(rows, details, relations, query)
+        return read_saved(rows, details, snapshot.id, relations, query)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,9 @@ def collect(
         kept.append(_kept(labels, dropped, targets=targets))
         if stage is not None:
             stage.update(int(labels.anchor.max(initial=-1)) + 1)
+    if not kept:
+        nothing = np.zeros(0, dtype=np.int64)
+        return Collected(nothing, nothing, pa.chunked_array([], pa.float64()), None, None)
     return Collected(
         entity=np.concatenate([b.entity for b in kept]),
         anchor=np.concatenate([b.anchor for b in kept]),
