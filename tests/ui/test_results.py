@@ -3,7 +3,7 @@ from __future__ import annotations
 from relcast.core.schema import TaskType
 from relcast.learners.evaluation import Evaluation, Measured, Split
 from relcast.ui.results import headline, importance, scores_of
-from relcast.ui.trials import leaderboard_of, report_of
+from relcast.ui.trials import Report, curve_of, leaderboard_of, report_of, standing_of
 
 
 def split(**metrics: float) -> Split:
@@ -86,3 +86,23 @@ def test_lines_without_a_value_are_not_on_the_leaderboard() -> None:
     assert [(e.name, e.published) for e in leaderboard_of({"leaderboard": lines})] == [
         ("trees", True)
     ]
+
+
+def test_a_training_shows_its_standing_and_the_curve_of_the_newest_trial() -> None:
+    reports = [
+        Report("global mean", None, None, "mae", 17.0),
+        Report("entity mean", None, None, "mae", 15.0),
+        Report("trees, trial 0", 0, 10, "l1", 0.9),
+        Report("trees, trial 0", 0, 20, "l1", 0.8),
+        Report("trees, trial 0", 0, 20, "mae", 14.0),
+        Report("trees, trial 1", 1, 10, "l1", 0.7),
+        Report("trees, trial 1", 1, 20, "l1", 0.6),
+    ]
+    assert [r.learner for r in standing_of(reports)] == [
+        "trees, trial 0",
+        "entity mean",
+        "global mean",
+    ]
+    assert [(r.iteration, r.value) for r in curve_of(reports)] == [(10, 0.7), (20, 0.6)]
+    assert standing_of([]) == []
+    assert curve_of(reports[:2]) == []

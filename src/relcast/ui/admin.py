@@ -11,7 +11,7 @@ from starlette.requests import Request
 import relcast
 from relcast.catalog.records import KeyRecord
 from relcast.ui import words
-from relcast.ui.asking import action, api_base, ask, page
+from relcast.ui.asking import act, action, api_base, ask, page
 from relcast.ui.elements import (
     Live,
     button,
@@ -53,7 +53,7 @@ async def show_admin(request: Request) -> None:
             @action
             async def reset() -> None:
                 confirm.close()
-                secret = await ask(platform.reset_key)
+                secret = await act(platform, "key.reset", "", platform.reset_key)
                 now = await ask(platform.key_info)
                 shown.show(_key_of(now), lambda: _key(now))
                 fresh.show(secret, lambda: _fresh(secret, base))

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nicegui import ui
 from starlette.requests import Request
@@ -16,7 +16,13 @@ from relcast.ui.elements import complain, empty, error_box, link_button
 from relcast.ui.frame import page_frame
 from relcast.ui.gate import Hall
 
-__all__ = ["action", "api_base", "ask", "page"]
+if TYPE_CHECKING:
+    from relcast.jobs import Platform
+
+__all__ = ["ADMIN", "act", "action", "api_base", "ask", "keep_fresh", "page"]
+
+ADMIN = "admin"
+"""Who acts through these pages, as the audit log names it."""
 
 _log = logging.getLogger("relcast.ui")
 _OURS = "This is our fault. The server's log says more; the API and the jobs are not affected."
@@ -77,8 +83,53 @@ def action(work: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[None]]:
             await work(*args, **kwargs)
         except RelcastError as error:
             complain(error)
+        except Exception:  # noqa: BLE001  # nobody is shown a stack trace; the log has it
+            _log.exception("An action of a page failed")
+            complain(InternalError("This did not work", hint=_OURS))
 
     return done
+
+
+async def act(
+    platform: Platform,
+    operation: str,
+    target: str,
+    work: Callable[P, R],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Call a method that changes something, and write its row of the audit log.
+
+    The row says ``ok`` or the code of the error, which is raised on.
+    """
+
+    def audited() -> R:
+        try:
+            result = work(*args, **kwargs)
+        except RelcastError as error:
+            platform.audit(ADMIN, operation, target, error.code)
+            raise
+        platform.audit(ADMIN, operation, target)
+        return result
+
+    return await asyncio.to_thread(audited)
+
+
+def keep_fresh(seconds: float, refresh: Callable[[], Awaitable[None]]) -> ui.timer:
+    """Call ``refresh`` every so often while the page is open; an error of ours ends it, once said.
+
+    What was deleted meanwhile, for one, will not come back by asking again.
+    """
+
+    async def tick() -> None:
+        try:
+            await refresh()
+        except RelcastError as error:
+            timer.cancel()
+            complain(error)
+
+    timer = ui.timer(seconds, tick, immediate=False)
+    return timer
 
 
 def api_base(request: Request) -> str:

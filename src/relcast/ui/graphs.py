@@ -14,7 +14,7 @@ from relcast.catalog.records import GraphRecord
 from relcast.core.errors import InvalidRequest, RelcastError
 from relcast.core.schema import Link, Table
 from relcast.ui import words
-from relcast.ui.asking import action, ask, page
+from relcast.ui.asking import act, action, ask, page
 from relcast.ui.elements import (
     Live,
     button,
@@ -91,7 +91,10 @@ def _form(platform: Platform, folders: Sequence[Path]) -> None:
         go.props["disabled"] = True
         busy.set_visibility(True)
         try:
-            record = await ask(_connect, platform, other.value.strip() or found.value, name.value)
+            folder = other.value.strip() or found.value
+            record = await act(
+                platform, "graph.connect", folder, _connect, platform, folder, name.value
+            )
         except RelcastError as error:
             wrong = error
             problem.show(str(wrong), lambda: error_box(wrong.message, wrong.hint, wrong.code))

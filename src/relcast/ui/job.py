@@ -12,7 +12,7 @@ from starlette.requests import Request
 from relcast.catalog.records import JobEvent, JobKind, JobRecord, JobState
 from relcast.core.errors import NotFound
 from relcast.ui import words
-from relcast.ui.asking import action, ask, page
+from relcast.ui.asking import act, action, ask, keep_fresh, page
 from relcast.ui.editor import show_faults
 from relcast.ui.elements import (
     Live,
@@ -101,7 +101,8 @@ async def show_job(request: Request, job_id: str) -> None:
                 timer.deactivate()
 
         show(view, await ask(platform.events, job_id))
-        timer = ui.timer(1.0, refresh, active=not job.state.is_terminal, immediate=False)
+        timer = keep_fresh(1.0, refresh)
+        timer.active = not job.state.is_terminal
 
 
 def _load(platform: Platform, job_id: str) -> _View:
@@ -155,7 +156,7 @@ def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], object]:
         @action
         async def cancel() -> None:
             box.close()
-            await ask(platform.cancel, job.id)
+            await act(platform, "job.cancel", job.id, platform.cancel, job.id)
 
         with html.div().classes("rc-dialog-foot"):
             button("Let it run", box.close)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from nicegui import html, ui
+from nicegui import html
 from starlette.requests import Request
 
 from relcast.catalog.records import JobKind, JobRecord, JobState
 from relcast.core.clock import utc_now
 from relcast.core.errors import InvalidRequest, NotFound
 from relcast.ui import words
-from relcast.ui.asking import ask, page
+from relcast.ui.asking import ask, keep_fresh, page
 from relcast.ui.elements import (
     Live,
     card,
@@ -85,7 +85,7 @@ async def show_jobs(
             now = await ask(_load, platform, chosen)
             live.show(_key(now), lambda: _draw(now, chosen))
 
-        ui.timer(1.5, refresh, immediate=False)
+        keep_fresh(1.5, refresh)
 
 
 def elapsed(job: JobRecord) -> float | None:

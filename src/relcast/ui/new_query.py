@@ -13,7 +13,7 @@ from relcast.core.errors import Fault, InvalidRequest, PqlError, RelcastError
 from relcast.core.schema import Graph, Table
 from relcast.pql import describe
 from relcast.ui import words
-from relcast.ui.asking import action, ask, page
+from relcast.ui.asking import act, action, ask, page
 from relcast.ui.editor import PqlEditor, show_faults
 from relcast.ui.elements import (
     Live,
@@ -169,7 +169,9 @@ class _Desk:
                 self._allow(True)
                 raise
             if train:
-                job = await ask(self._platform.retrain, query.id)
+                job = await act(
+                    self._platform, "query.retrain", query.id, self._platform.retrain, query.id
+                )
                 ui.navigate.to(f"/jobs/{job.id}")
             else:
                 ui.navigate.to(f"/queries/{query.id}")
@@ -180,7 +182,10 @@ class _Desk:
         name = self._name.value.strip()
         if not name:
             raise InvalidRequest("The query has no name", hint="Give it a name that you will find.")
-        return await ask(
+        return await act(
+            self._platform,
+            "query.create",
+            name,
             self._platform.create_query,
             name,
             self._editor.value,

@@ -86,8 +86,10 @@ def _cause(value: Any) -> str:
 def draw_preview(preview: Preview, *, reasons: int = 3) -> None:
     """Draw the rows; a reason that raises the score carries ▲, one that lowers it ▼."""
     explained = any(preview.reasons.values())
-    heads = [*preview.columns, *(["Strongest reasons"] if explained else [])]
-    places = [_places(column) for column in zip(*preview.rows, strict=True)]
+    columns = list(zip(*preview.rows, strict=True)) or [() for _ in preview.columns]
+    places = [_places(column) for column in columns]
+    heads = [_head(n, c) for n, c in zip(preview.columns, columns, strict=True)]
+    heads += ["Strongest reasons"] if explained else []
     with table(heads):
         before = None
         for row in preview.rows:
@@ -110,6 +112,11 @@ def _reason(reason: Reason) -> None:
         mark = html.span("▲ " if up else "▼ ").classes("rc-up" if up else "rc-down")
         mark.props["title"] = "raises the score" if up else "lowers the score"
         html.span(f"{reason.feature} = {reason.value}")
+
+
+def _head(name: str, column: Sequence[Any]) -> str:
+    times = any(isinstance(value, datetime) for value in column)
+    return f"{name} (UTC)" if times else name
 
 
 def _places(column: Sequence[Any]) -> int:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from relcast.catalog.records import JobRecord, QueryRecord
 from relcast.ui import words
-from relcast.ui.asking import ask, page
+from relcast.ui.asking import ask, keep_fresh, page
 from relcast.ui.elements import (
     Live,
     card,
@@ -69,7 +69,7 @@ async def show_queries(request: Request, sheet: int = 1) -> None:
             now = await ask(_load, platform, sheet)
             live.show(_key(now), lambda: _draw(now))
 
-        ui.timer(2.0, refresh, immediate=False)
+        keep_fresh(3.0, refresh)
 
 
 def _load(platform: Platform, sheet: int) -> _Sheet:

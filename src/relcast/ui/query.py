@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from relcast.core.clock import parse_time
 from relcast.core.errors import Fault, InvalidRequest, NotFound, PqlError
 from relcast.pql import describe
 from relcast.ui import words
-from relcast.ui.asking import action, api_base, ask, page
+from relcast.ui.asking import act, action, api_base, ask, keep_fresh, page
 from relcast.ui.editor import show_faults
 from relcast.ui.elements import (
     Live,
@@ -59,10 +59,10 @@ class _View:
     faults: tuple[Fault, ...]
     graph_name: str
     tables: int
-    model: ModelRecord | None
-    jobs: tuple[JobRecord, ...]
-    prediction: JobRecord | None
-    preview: Preview | None
+    model: ModelRecord | None = None
+    jobs: tuple[JobRecord, ...] = ()
+    prediction: JobRecord | None = None
+    preview: Preview | None = None
 
 
 @page(ROOM)
@@ -88,10 +88,12 @@ async def show_query(request: Request, query_id: str) -> None:
             jobs.show(tuple((j.id, j.state) for j in now.jobs), lambda: _jobs(now.jobs, query.id))
 
         async def refresh() -> None:
-            show(await ask(_load, platform, query_id))
+            nonlocal view
+            view = await ask(_renew, platform, view)
+            show(view)
 
         show(view)
-        ui.timer(2.0, refresh, immediate=False)
+        keep_fresh(2.0, refresh)
 
 
 def _load(platform: Platform, query_id: str) -> _View:
@@ -106,24 +108,27 @@ def _load(platform: Platform, query_id: str) -> _View:
         graph_name, tables = graph.name or graph.id, len(graph.graph.tables)
     except NotFound:
         graph_name, tables = query.graph_id, 0
-    prediction = next(
-        iter(
-            platform.jobs(
-                kind=JobKind.prediction, state=JobState.DONE, query_id=query.id, limit=1
-            ).items
-        ),
-        None,
-    )
-    return _View(
-        query=query,
-        said=said,
-        faults=faults,
-        graph_name=graph_name,
-        tables=tables,
-        model=platform.model(query.promoted_model_id) if query.promoted_model_id else None,
+    return _renew(platform, _View(query, said, faults, graph_name, tables))
+
+
+def _renew(platform: Platform, view: _View) -> _View:
+    """Ask again for what moves; what is known already is not read again."""
+    query = platform.query(view.query.id)
+    done = platform.jobs(JobKind.prediction, JobState.DONE, query.id, limit=1).items
+    prediction, preview = view.prediction, view.preview
+    if done and (prediction is None or prediction.id != done[0].id):
+        prediction, preview = done[0], load_preview(platform, done[0].id)
+    model = view.model
+    if query.promoted_model_id is None:
+        model = None
+    elif model is None or model.id != query.promoted_model_id:
+        model = platform.model(query.promoted_model_id)
+    return replace(
+        view,
+        model=model,
         jobs=tuple(platform.jobs(query_id=query.id, limit=5).items),
         prediction=prediction,
-        preview=load_preview(platform, prediction.id) if prediction else None,
+        preview=preview,
     )
 
 
@@ -132,7 +137,9 @@ def _actions(platform: Platform, view: _View) -> None:
     async def retrain() -> None:
         again.props["disabled"] = True  # a second click is not a second job
         try:
-            job = await ask(platform.retrain, view.query.id)
+            job = await act(
+                platform, "query.retrain", view.query.id, platform.retrain, view.query.id
+            )
         except BaseException:
             again.props.pop("disabled", None)
             again.update()
@@ -161,7 +168,14 @@ def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], o
         async def start() -> None:
             try:
                 moment = _anchor(anchor.value)
-                job = await ask(platform.predict, query.id, anchor=moment)
+                job = await act(
+                    platform,
+                    "query.predict",
+                    query.id,
+                    platform.predict,
+                    query.id,
+                    anchor=moment,
+                )
             except InvalidRequest as error:
                 problem.text = error.message
                 return

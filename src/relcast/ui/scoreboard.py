@@ -80,9 +80,9 @@ def _figure(rival: Rival, metric: str) -> str:
 
 
 def draw_importance(lines: Sequence[Importance]) -> None:
-    """Draw each line's share of all importance."""
+    """Draw each line's share of all importance, its name above its bar: names are sentences."""
     longest = max((line.share for line in lines), default=1.0) or 1.0
-    with html.div().classes("rc-bars"):
+    with html.div().classes("rc-shares"):
         for line in lines:
             html.span(line.name).classes("rc-label")
             with html.div().classes("rc-bar rc-bar--main"):

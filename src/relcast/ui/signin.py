@@ -45,6 +45,8 @@ async def sign_in(request: Request) -> Response:
         return answer
     async with _VERIFIERS:
         right = await asyncio.to_thread(hall.platform.verify_admin_password, password)
+    outcome = "ok" if right else "auth.wrong_password"
+    await asyncio.to_thread(hall.platform.audit, "admin", "ui.sign_in", address, outcome)
     if not right:
         hall.throttle.wrong(address)
         return _form(target, "This is not the admin password.", 401)
@@ -58,7 +60,7 @@ async def sign_in(request: Request) -> Response:
         path="/",
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=_is_https(request, hall.platform.settings.public_url),
     )
     return answer
 
@@ -78,6 +80,11 @@ def _form(target: str, message: str = "", status: int = 200) -> Response:
     fonts = f"/_nicegui/{__version__}/static/fonts.css"
     page = _templates().get_template("login.html")
     return HTMLResponse(page.render(next=target, message=message, fonts=fonts), status)
+
+
+def _is_https(request: Request, public_url: str | None) -> bool:
+    # Behind a proxy that ends TLS, the public URL knows what the request does not.
+    return request.url.scheme == "https" or (public_url or "").startswith("https:")
 
 
 @cache

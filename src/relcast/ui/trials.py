@@ -14,7 +14,15 @@ from relcast.ui.elements import Live, card, cell, table
 from relcast.ui.results import is_smaller_better
 from relcast.ui.scoreboard import draw_curve
 
-__all__ = ["Entry", "Report", "TrialBoard", "leaderboard_of", "report_of"]
+__all__ = [
+    "Entry",
+    "Report",
+    "TrialBoard",
+    "curve_of",
+    "leaderboard_of",
+    "report_of",
+    "standing_of",
+]
 
 _SHOWN = 12
 
@@ -59,34 +67,45 @@ class TrialBoard:
             self._live.show((metric, *entries), lambda: _leaderboard(entries, metric))
 
     def _draw(self) -> None:
-        baselines = [r for r in self._reports if r.trial is None]
-        curve = _newest_trial(self._reports)
-        if not baselines and not curve:
+        standing, curve = standing_of(self._reports), curve_of(self._reports)
+        if not standing and not curve:
             return
         with html.div().classes("rc-grid"):
-            if curve:
-                _trial(curve)
-            if baselines:
-                _baselines(baselines)
+            if len(curve) > 1:
+                _curve(curve)
+            if standing:
+                _standing(standing)
 
 
-def _trial(curve: Sequence[Report]) -> None:
+def standing_of(reports: Sequence[Report]) -> list[Report]:
+    """Return the newest report of each learner by the metric that decides, best first.
+
+    That is the metric of the baselines, which come first.
+    """
+    metric = next((r.metric for r in reports if r.trial is None), None)
+    newest = {r.learner: r for r in reports if r.metric == metric}
+    smaller = metric is not None and is_smaller_better(metric)
+    return sorted(newest.values(), key=lambda r: r.value, reverse=not smaller)
+
+
+def curve_of(reports: Sequence[Report]) -> list[Report]:
+    """Return the reports of the newest trial while it grew, in the metric that it grew by."""
+    trials = [r for r in reports if r.trial is not None]
+    newest = [r for r in trials if r.trial == trials[-1].trial]
+    return [r for r in newest if r.metric == newest[0].metric]
+
+
+def _curve(curve: Sequence[Report]) -> None:
     newest, best = curve[-1], min(r.value for r in curve)
-    number = (newest.trial or 0) + 1
-    aside = f"{newest.metric} on validation, best {words.number(best)}"
-    with card(f"Trial {number} of {newest.learner}", aside=aside):
-        points = [(float(r.iteration or 0), r.value) for r in curve]
-        if len(points) > 1:
-            draw_curve(points, newest.metric, "tree")
+    with card(newest.learner, aside=f"{newest.metric} on validation, best {words.number(best)}"):
+        draw_curve([(float(r.iteration or 0), r.value) for r in curve], newest.metric, "tree")
 
 
-def _baselines(reports: Sequence[Report]) -> None:
-    metric = reports[-1].metric
-    name = words.metric_name(metric)
-    ranked = sorted(reports, key=lambda r: r.value, reverse=not is_smaller_better(metric))
-    with card("Baselines", aside="on validation"), table(("", f">{name}")):
-        for report in ranked:
-            with html.tr():
+def _standing(reports: Sequence[Report]) -> None:
+    metric = words.metric_name(reports[0].metric)
+    with card("So far", aside="on validation"), table(("", f">{metric}")):
+        for number, report in enumerate(reports):
+            with html.tr().classes("rc-best" if number == 0 else ""):
                 cell(report.learner)
                 cell(words.number(report.value), right=True)
 
@@ -100,13 +119,6 @@ def _leaderboard(entries: Sequence[Entry], metric: str) -> None:
                 cell(f"{entry.name} (published)" if entry.published else entry.name)
                 cell(words.number(entry.value), right=True)
                 cell(words.duration(entry.seconds), right=True)
-
-
-def _newest_trial(reports: Sequence[Report]) -> list[Report]:
-    trials = [r for r in reports if r.trial is not None]
-    if not trials:
-        return []
-    return [r for r in trials if r.trial == trials[-1].trial and r.metric == trials[-1].metric]
 
 
 def report_of(payload: Mapping[str, Any]) -> Report | None:
