@@ -25,7 +25,9 @@ __all__ = ["HEAD", "Database"]
 HEAD = "0001"
 """The newest migration. Kept here so that opening an up-to-date catalog need not load Alembic."""
 
-_MIGRATION_LOCK = 7_130_244_018  # any number; names our advisory lock in PostgreSQL
+# Any numbers; they name our advisory locks in PostgreSQL.
+_MIGRATION_LOCK = 7_130_244_018
+_COUNTING_LOCK = 7_130_244_019
 _BUSY_MS = 30_000
 
 
@@ -84,6 +86,14 @@ class Database:
                     yield writer
                 finally:
                     self._local.writer = None
+
+    def queue_up(self, connection: Connection) -> None:
+        """Let one transaction at a time go on from here: what it counts then holds at its end.
+
+        In SQLite there is only ever one writer.
+        """
+        if not self.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_COUNTING_LOCK)))
 
     def close(self) -> None:
         """Close every connection."""

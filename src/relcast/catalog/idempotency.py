@@ -70,9 +70,16 @@ class Idempotency:
                         return Answer(row.status, row.body, row.headers or {}, row.job_id)
                     if now - row.created_at < _IN_FLIGHT:
                         raise _in_flight()
+                # The row that was seen, and no other: one that came since is somebody's at work.
+                if row is not None:
+                    connection.execute(
+                        sa.delete(idempotency).where(
+                            idempotency.c.key == full, idempotency.c.created_at == row.created_at
+                        )
+                    )
                 connection.execute(
                     sa.delete(idempotency).where(
-                        sa.or_(idempotency.c.key == full, idempotency.c.created_at < now - _KEPT)
+                        idempotency.c.key != full, idempotency.c.created_at < now - _KEPT
                     )
                 )
                 connection.execute(

@@ -66,6 +66,8 @@ class Jobs:
         now = self._clock()
         first = state or (JobState.NOT_STARTED if parents else JobState.QUEUED)
         with self._database.write() as connection:
+            if max_queue is not None:
+                self._database.queue_up(connection)
             if max_queue is not None and (waiting := self.waiting()) >= max_queue:
                 raise TooMany(
                     f"The queue is full: {waiting} jobs wait and {max_queue} may",

@@ -8,6 +8,8 @@ were finished, and does the others anew.
 from __future__ import annotations
 
 import shutil
+import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -70,6 +72,7 @@ class Run:
         self.settings = settings
         self.source_spec = source_spec
         self._leaving = leaving
+        self._began = time.monotonic()
 
     @property
     def job(self) -> JobRecord:
@@ -123,10 +126,8 @@ class Run:
     def _child(self, command: str, spec: Mapping[str, Any], staging: Path) -> Ending:
         recorder = Recorder(self.catalog, self.job_id)
         orders = Orders(command, spec, staging, self.home.log(self.job_id))
-        bounds = Bounds(
-            self.settings.max_run_seconds, self.settings.memory_limit_mb, self.settings.threads
-        )
         for _ in range(_TRIES_AFTER_A_KILL):
+            bounds = Bounds(self._left(), self.settings.memory_limit_mb, self.settings.threads)
             ending = run_child(orders, bounds, heard=recorder.heard, stop=self._asked)
             if ending.how == "release":
                 raise RunReleased
@@ -134,6 +135,11 @@ class Run:
             if not killed:
                 break
         return ending
+
+    def _left(self) -> float | None:
+        """Return the seconds that this run of the job may still take; None is no bound."""
+        most = self.settings.max_run_seconds
+        return None if most is None else max(0.0, most - (time.monotonic() - self._began))
 
     def _asked(self) -> Stop | None:
         if self.catalog.jobs.cancel_requested(self.job_id):
@@ -155,7 +161,8 @@ class Run:
             case "out_of_time":
                 return _error(
                     "job.out_of_time",
-                    f"The step {command!r} ran longer than {self.settings.max_run_seconds} seconds",
+                    f"The job ran longer than {self.settings.max_run_seconds} seconds; it was in the "
+                    f"step {command!r}",
                     "Raise RELCAST_MAX_RUN_SECONDS, take a faster run mode, or use less data.",
                 )
             case "out_of_memory":
@@ -186,6 +193,8 @@ def _cause(ending: Ending) -> str:
     status = ending.status
     if status is None:
         return "it left no result"
+    if -status == signal.SIGKILL:
+        return "it was killed, as the system does when memory runs out"
     return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 

@@ -1,4 +1,4 @@
-"""The platform's part for jobs: posting, reading, cancelling, and the files they made.
+"""The platform's part for posting jobs.
 
 A job is acknowledged when its row is in the catalog; whatever dies after that, a worker finds it.
 """
@@ -10,24 +10,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from relcast.catalog import JobEvent, JobKind, JobRecord, JobState, Page, QueryRecord
+from relcast.catalog import JobKind, JobRecord, QueryRecord
 from relcast.core.clock import isoformat, parse_time
 from relcast.core.errors import Conflict, InvalidRequest
 from relcast.core.ids import new_id
 from relcast.jobs.asking import Asking, model_plan, table_plan
 from relcast.jobs.connecting import Connecting
+from relcast.jobs.following import Following
 from relcast.jobs.rooms import checked_tags, plain
 from relcast.pql import require_supported
 
 __all__ = ["Submitting"]
 
-_MOST = 200
 _TRAINING = ("Training", "Evaluation", "Writing")
 _PREDICTING = ("Predicting", "Writing")
 
 
-class Submitting(Connecting, Asking):
-    """Jobs of every kind."""
+class Submitting(Connecting, Asking, Following):
+    """Jobs of every kind, begun."""
 
     def submit_training_table(
         self,
@@ -221,90 +221,6 @@ class Submitting(Connecting, Asking):
             idempotency=idempotency,
             owner=owner,
         )
-
-    def job(self, job_id: str) -> JobRecord:
-        """Return a job; raises ``job.not_found``."""
-        return self.catalog.jobs.get(job_id)
-
-    def jobs(
-        self,
-        kind: JobKind | str | None = None,
-        state: JobState | str | None = None,
-        query_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[JobRecord]:
-        """Return a page of jobs, newest first; ``limit`` is cut to 1..200.
-
-        Raises ``request.bad_cursor`` and ``request.bad_filter``.
-        """
-        try:
-            of_kind = None if kind is None else JobKind(kind)
-            of_state = None if state is None else JobState(state)
-        except ValueError as error:
-            raise InvalidRequest(
-                f"Jobs cannot be filtered so: {error}",
-                code="request.bad_filter",
-                hint=f"Kinds: {', '.join(JobKind)}. States: {', '.join(JobState)}.",
-            ) from None
-        return self.catalog.jobs.page(
-            kind=of_kind,
-            state=of_state,
-            query_id=query_id,
-            tags=tags,
-            limit=max(1, min(limit, _MOST)),
-            cursor=cursor,
-        )
-
-    def latest(self, query: str, kind: JobKind | str) -> JobRecord | None:
-        """Return the newest job of a kind of a query (id or name); None when there is none."""
-        found = self.jobs(kind=kind, query_id=self.query(query).id, limit=1).items
-        return found[0] if found else None
-
-    def cancel(self, job_id: str) -> bool:
-        """Ask a job to stop; True when it is cancelled or will be, False when it had ended.
-
-        A waiting job is CANCELLED at once; a running one within seconds. Asking twice is no error.
-        """
-        before = self.job(job_id)
-        if before.state.is_terminal:
-            return before.state is JobState.CANCELLED
-        state = self.catalog.jobs.request_cancel(job_id)
-        self._wake()
-        return state in (JobState.RUNNING, JobState.CANCELLED)
-
-    def events(self, job_id: str, after: int = 0, limit: int = 1000) -> list[JobEvent]:
-        """Return a job's events with a ``seq`` above ``after``, in order."""
-        return self.catalog.events.after(job_id, after, limit)
-
-    def update_tags(self, job_id: str, tags: Mapping[str, str | None]) -> JobRecord:
-        """Set tags of a job; None removes one."""
-        checked_tags({k: v for k, v in tags.items() if v is not None})
-        job = self.job(job_id)
-        self.catalog.jobs.set_tags(job.id, tags)
-        return self.job(job_id)
-
-    def queue_length(self) -> int:
-        """Return how many jobs wait."""
-        return self.catalog.jobs.waiting()
-
-    def output_path(self, job_id: str, name: str) -> Path:
-        """Return a file that a job published; raises ``job.not_done`` and ``file.not_found``.
-
-        Names: those of ``result["files"]``, ``result["reasons"]``, and ``holdout.parquet`` of a
-        training.
-        """
-        job = self.job(job_id)
-        if job.state is not JobState.DONE:
-            raise Conflict(
-                f"Job {job_id} is {job.state.value}; it has no files yet",
-                code="job.not_done",
-                hint="Wait until it is DONE.",
-            )
-        if job.kind is JobKind.training and (model := self.catalog.models.of_job(job_id)):
-            return self.home.inside(model.path, Path(name).name)
-        return self.home.inside("jobs", job_id, Path(name).name)
 
     def _config(self, query: QueryRecord, snapshot_ref: str | None) -> dict[str, Any]:
         # A query that cannot be run is refused now, and not by a job that fails later.
