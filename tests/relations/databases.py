@@ -7,7 +7,6 @@ times, and events exactly on the anchor; tables without time or without key; end
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from relcast.core.ids import content_id
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table
+from relcast.snapshots import IngestReport, Snapshot, TableSnapshot
 
 DAY = 86_400 * 10**9
 EPOCH = np.datetime64("2020-01-01", "ns")
@@ -34,21 +34,6 @@ _STYPES = {
     "sid": (Dtype.string, Stype.ID),
     "text": (Dtype.string, Stype.text),
 }
-
-
-@dataclass(frozen=True)
-class TableFile:
-    path: Path
-
-
-@dataclass(frozen=True)
-class FileSnapshot:
-    """The least that ``relations.build`` needs of a snapshot."""
-
-    id: str
-    path: Path
-    graph: Graph
-    tables: Mapping[str, TableFile]
 
 
 @dataclass
@@ -75,7 +60,7 @@ class Database:
         }
         return Graph(tables, self.links)
 
-    def snapshot(self, root: Path) -> FileSnapshot:
+    def snapshot(self, root: Path) -> Snapshot:
         """Write the frames as Parquet under ``root``; the id follows from the content."""
         graph = self.graph()
         digest = {
@@ -93,8 +78,17 @@ class Database:
             fields = [pa.field(c, _ARROW[k]) for c, k in self.kinds[name].items()]
             table = pa.Table.from_pandas(frame, schema=pa.schema(fields), preserve_index=False)
             pq.write_table(table, path / f"{name}.parquet")
-            files[name] = TableFile(path / f"{name}.parquet")
-        return FileSnapshot(identity, path, graph, files)
+            files[name] = TableSnapshot(
+                id=f"table-{name}@{identity}",
+                name=name,
+                path=path / f"{name}.parquet",
+                rows=len(frame),
+                table=graph.table(name),
+                report=IngestReport(len(frame), len(frame)),
+                statistics=(),
+                source_digest=identity,
+            )
+        return Snapshot(identity, path, graph, files, ())
 
 
 _ARROW = {

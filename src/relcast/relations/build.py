@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,40 +26,23 @@ from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table
 from relcast.relations import convert, kernels
 from relcast.relations.arrays import Kind, Relations
 
-__all__ = ["FORMAT", "SnapshotFiles", "TableFile", "build"]
+if TYPE_CHECKING:
+    from relcast.snapshots import Snapshot
+
+__all__ = ["FORMAT", "build"]
 
 FORMAT = 3
 """Version of the layout on disk; a new one is built beside the old."""
 
 
-class TableFile(Protocol):
-    """What a build needs of a table's snapshot: one Parquet file; its row order is the index."""
-
-    @property
-    def path(self) -> Path: ...
-
-
-class SnapshotFiles(Protocol):
-    """What a build needs of a snapshot; ``relcast.snapshots.Snapshot`` is one."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def graph(self) -> Graph: ...
-    @property
-    def tables(self) -> Mapping[str, Any]: ...
-
-
-def build(snapshot: SnapshotFiles, directory: Path | None = None) -> Relations:
+def build(snapshot: Snapshot, directory: Path | None = None) -> Relations:
     """Return the snapshot's arrays, building them when they are not there yet.
 
     Args:
         snapshot: An immutable snapshot; its id names the build.
         directory: Where builds stand; by default the snapshot's own directory.
     """
-    base = directory or (snapshot.path if snapshot.path.is_dir() else snapshot.path.parent)
+    base = directory or snapshot.path
     final = base / content_id("relations", [FORMAT, snapshot.id])
     parquet = {name: Path(table.path) for name, table in snapshot.tables.items()}
     if not (final / "manifest.json").exists():
@@ -82,7 +65,7 @@ def _publish(staging: Path, final: Path) -> None:
             raise
 
 
-def _write(snapshot: SnapshotFiles, parquet: Mapping[str, Path], root: Path) -> None:
+def _write(snapshot: Snapshot, parquet: Mapping[str, Path], root: Path) -> None:
     root.mkdir()
     tables: dict[str, Any] = {}
     times: dict[str, Array64 | None] = {}
