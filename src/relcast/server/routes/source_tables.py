@@ -27,11 +27,13 @@ from relcast.server.routing import Routes
 from relcast.server.wire.codec import wire_answer
 from relcast.server.wire.places import resolve
 from relcast.server.wire.source_tables import (
+    UPLOAD_CONNECTORS,
     Location,
     dtype_of,
     file_type_of,
     wire_source_table,
 )
+from relcast.sources import UploadArea
 
 __all__ = ["routes"]
 
@@ -83,7 +85,12 @@ def list_source_tables(request: Request, body: SourceTableListRequest) -> Respon
     platform = platform_of(request)
     location = Location.of(body.source_type, body.connector_id, body.root_dir)
     ref = resolve(platform, location, "")
-    names = platform.source(ref.connector_id).list_tables()
+    source = platform.source(ref.connector_id)
+    names = source.list_tables()
+    if isinstance(source, UploadArea):
+        # One area holds the uploads of both connectors; each shows its own format.
+        wanted = UPLOAD_CONNECTORS[ref.connector_id].value.lower()
+        names = [name for name in names if source.files(name).format == wanted]
     return wire_answer(SourceTableListResponse(table_names=names))
 
 
