@@ -355,3 +355,29 @@ def test_a_later_parent_row_tells_nothing_earlier(tmp_path: Path) -> None:
     rows = table.to_arrow().to_pandas()
     first = rows.groupby("ENTITY").TIMESTAMP.min()
     assert first.tolist() == [*at(10, 10), *at(60, 60)]
+
+
+def test_a_table_that_points_to_itself(tmp_path: Path) -> None:
+    """How many people will each person bring in next."""
+    n = 101
+    frame = pd.DataFrame(
+        {"id": range(n), "joined": at(*range(n)), "by": [None, *(i % 3 for i in range(n - 1))]}
+    )
+    world = World(
+        {"people": WorldTable({"id": "key", "by": "key", "joined": "time"}, frame, "id", "joined")},
+        (Link("people", "by", "people"),),
+    )
+    table = make(world, tmp_path, "PREDICT COUNT(people.*, 0, 10) FOR EACH people.id")
+    rows = table.to_arrow().to_pandas()
+    assert rows[rows.TIMESTAMP == at(90)[0]].set_index("ENTITY").TARGET.nlargest(4).tolist() == [
+        4, 3, 3, 0,
+    ]  # fmt: skip
+    assert (rows.ENTITY <= (rows.TIMESTAMP - DAY0).dt.days).all()  # nobody before they joined
+
+
+def test_too_little_memory_says_so(tmp_path: Path) -> None:
+    snapshot, relations = daily(2000, customers=500).open(tmp_path)
+    query = check("PREDICT COUNT(orders.*, 0, 10) > 2 FOR EACH customers.id", snapshot.graph)
+    with pytest.raises(TaskError) as caught:
+        make_training_table(snapshot, relations, query, memory_limit="1MB")
+    assert caught.value.code == "task.out_of_memory"

@@ -91,8 +91,8 @@ class TrainingTableReport:
     Attributes:
         rows: Rows of the table.
         splits: By name, ``train``, ``val``, ``test``.
-        anchors: Every anchor, ascending, the left out ones too; empty for static queries and for
-            rows of one's own with more than 1,000 anchors.
+        anchors: Every anchor with examples, ascending, the left out ones too; empty for static
+            queries and where there are more than 1,000.
         considered: Examples looked at: entities times anchors, or rows given.
         dropped: Examples that are not in the table, by reason.
         left_out_anchors: Anchors with examples between two splits, whose windows would overlap.
@@ -180,7 +180,7 @@ def report_of(
         ends = np.searchsorted(place[order], np.arange(len(distinct) + 1))
         first = split[order[ends[:-1]]] if len(distinct) else np.zeros(0, dtype=np.int8)
         left_out = int((first == LEFT_OUT).sum())
-        # Rows of one's own can have as many anchors as rows; a list of these tells nobody anything.
+        # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
         if len(distinct) <= 1000:
             for n, moment in enumerate(distinct):
                 rows = order[ends[n] : ends[n + 1]]

@@ -10,16 +10,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from relcast.core.errors import TaskError
+from relcast.core.errors import InternalError, TaskError
 from relcast.core.schema import Link, Table
 from relcast.tasks.conditions import Kind, number
 from relcast.tasks.offsets import EARLIEST, LATEST
@@ -177,7 +177,8 @@ class Session:
 
     def fetch(self, query: exp.Expr) -> pa.Table:
         """Run a query and return its rows."""
-        return self.connection.sql(query.sql("duckdb")).to_arrow_table()
+        with _sql_errors():
+            return self.connection.sql(query.sql("duckdb")).to_arrow_table()
 
     def materialise(self, name: str, query: exp.Expr) -> None:
         """Store a query's rows as a temporary table, in place of one of that name."""
@@ -188,7 +189,8 @@ class Session:
             replace=True,
             properties=exp.Properties(expressions=[exp.TemporaryProperty()]),
         )
-        self.connection.execute(create.sql("duckdb"))
+        with _sql_errors():
+            self.connection.execute(create.sql("duckdb"))
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make Arrow rows readable under a name."""
@@ -222,11 +224,6 @@ class Session:
             },
         )
 
-    @cached_property
-    def threads(self) -> int:
-        row = self.connection.execute("SELECT current_setting('threads')").fetchone()
-        return int(row[0]) if row else 1
-
 
 @contextmanager
 def open_session(
@@ -234,21 +231,35 @@ def open_session(
 ) -> Iterator[Session]:
     """Open a session of at most ``threads`` and ``memory_limit`` (``"2GB"``).
 
-    It spills to a temporary directory; everything is gone when the block ends.
+    Without a limit it takes half of the machine's free memory. It spills to a temporary directory;
+    everything is gone when the block ends.
     """
     with ExitStack() as stack:
         spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="relcast-labels-"))
         config: dict[str, Any] = {
             "threads": max(1, threads),
+            "memory_limit": memory_limit or f"{psutil.virtual_memory().available // 2**21}MiB",
             "temp_directory": spill,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "python_enable_replacements": False,
         }
-        if memory_limit is not None:
-            config["memory_limit"] = memory_limit
         connection = stack.enter_context(duckdb.connect(":memory:", config=config))
         yield Session(snapshot, connection)
+
+
+@contextmanager
+def _sql_errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise TaskError(
+            f"The labels need more memory than they were given: {error}",
+            code="task.out_of_memory",
+            hint="Give more memory, free space for temporary files, or use fewer anchors.",
+        ) from error
+    except duckdb.Error as error:
+        raise InternalError(f"A label query failed: {error}", code="task.sql_failed") from error
 
 
 def _as_text(key: exp.Expr, kind: str) -> exp.Expr:
