@@ -161,8 +161,8 @@ class Run:
             case "out_of_time":
                 return _error(
                     "job.out_of_time",
-                    f"The job ran longer than {self.settings.max_run_seconds} seconds; it was in the "
-                    f"step {command!r}",
+                    f"The job ran longer than {self.settings.max_run_seconds} seconds, "
+                    f"up to the step {command!r}",
                     "Raise RELCAST_MAX_RUN_SECONDS, take a faster run mode, or use less data.",
                 )
             case "out_of_memory":
