@@ -22,8 +22,15 @@ def name_of(requirement: str) -> str:
 
 def test_layers_import_downward_only():
     done = subprocess.run(
-        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        [
+            sys.executable,
+            "-c",
+            "from importlinter.cli import lint_imports_command; lint_imports_command()",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -35,7 +42,7 @@ def test_each_dependency_has_its_reason():
         wanted |= {name_of(r) for r in extra}
     wanted.discard("relcast")
     page = (ROOT / "docs" / "dependencies.md").read_text()
-    told = set(re.findall(r"^\| (?:`\w+` \| )?`([a-z0-9-]+)` \|", page, re.M))
+    told = set(re.findall(r"^\| (?:`\w+` \| )?`([a-z0-9-]+)` \|", page, re.MULTILINE))
     assert told == wanted
 
 
@@ -50,13 +57,19 @@ def test_shipped_code_holds_nothing_that_runs_hidden_code(path):
     for node in ast.walk(ast.parse(path.read_text())):
         line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Import):
-            found += [(line, a.name) for a in node.names if a.name.split(".")[0] in FORBIDDEN_IMPORTS]
+            found += [
+                (line, a.name) for a in node.names if a.name.split(".")[0] in FORBIDDEN_IMPORTS
+            ]
         elif isinstance(node, ast.ImportFrom) and node.module:
             if node.module.split(".")[0] in FORBIDDEN_IMPORTS:
                 found.append((line, node.module))
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in FORBIDDEN_CALLS or called in {"torch.load", "yaml.load", "datetime.utcnow"}:
+            if called in FORBIDDEN_CALLS or called in {
+                "torch.load",
+                "yaml.load",
+                "datetime.utcnow",
+            }:
                 found.append((line, called))
             if called.endswith("datetime.now") and not node.args and not node.keywords:
                 found.append((line, "naive datetime.now()"))
@@ -65,7 +78,18 @@ def test_shipped_code_holds_nothing_that_runs_hidden_code(path):
 
 def test_import_relcast_is_light():
     """`import relcast` loads no engine and no server."""
-    heavy = ("pandas", "duckdb", "lightgbm", "numba", "scipy", "fastapi", "sqlalchemy", "nicegui", "torch", "pyarrow")
+    heavy = (
+        "pandas",
+        "duckdb",
+        "lightgbm",
+        "numba",
+        "scipy",
+        "fastapi",
+        "sqlalchemy",
+        "nicegui",
+        "torch",
+        "pyarrow",
+    )
     code = f"import sys, relcast; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -73,6 +97,6 @@ def test_import_relcast_is_light():
 
 def test_the_makefile_helps_with_every_target():
     text = (ROOT / "Makefile").read_text()
-    phony = set(re.search(r"^\.PHONY: (.+)$", text, re.M).group(1).split())
-    helped = set(re.findall(r"^([a-z0-9-]+):.*## ", text, re.M))
+    phony = set(re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE).group(1).split())
+    helped = set(re.findall(r"^([a-z0-9-]+):.*## ", text, re.MULTILINE))
     assert phony == helped

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests import shop
 
 import relcast
 from relcast.core.errors import PqlError, SchemaError, TaskError
-from tests import shop
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 CHURN = (
@@ -32,7 +32,7 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RELCAST_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RELCAST_THREADS", "1")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S))
+    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
     exec(compile(code, str(PAGE), "exec"), {})
     shown = capsys.readouterr().out
     assert "binary_classification" in shown
@@ -43,11 +43,14 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
 def test_inference_finds_the_schema(graph):
     tables = graph.tables.set_index("table")
     assert tables["primary key"].to_dict() == {
-        "customers": "customer_id", "orders": "order_id", "products": "product_id",
+        "customers": "customer_id",
+        "orders": "order_id",
+        "products": "product_id",
     }
     assert tables.loc["orders", "time column"] == "ordered_at"
     assert sorted(str(link) for link in graph.graph.links) == [
-        "orders.customer_id -> customers", "orders.product_id -> products",
+        "orders.customer_id -> customers",
+        "orders.product_id -> products",
     ]
 
 
@@ -109,7 +112,7 @@ def test_errors_name_the_place_and_the_mend(graph):
             links=[("a", "x", "a")], progress=False
         )
     with pytest.raises(TaskError) as too_few:
-        graph.query(
-            "PREDICT COUNT(orders.*, 0, 30, months) FOR EACH customers.customer_id"
-        ).fit("debug", progress=False)
+        graph.query("PREDICT COUNT(orders.*, 0, 30, months) FOR EACH customers.customer_id").fit(
+            "debug", progress=False
+        )
     assert too_few.value.hint

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relcast.core.clock import parse_time
-from relcast.core.errors import InvalidRequest, TaskError
+from relcast.core.errors import InvalidRequest, TaskError, nearest
 from relcast.core.schema import Dtype, Graph, Link, Stype, TaskType
 from relcast.core.settings import Settings
 from relcast.pipeline.bars import Listening, listener
@@ -316,8 +316,16 @@ class Model:
         """Return shares of what mattered, by ``feature``, ``table``, ``column`` or ``window``."""
         import pandas as pd
 
-        entries = self.fitted.importance.by(by)
-        return pd.DataFrame(entries, columns=[by, "share"])
+        importance = self.fitted.importance
+        shares = {
+            "feature": lambda: {f.name: f.share for f in importance.features},
+            "table": importance.by_table,
+            "column": importance.by_column,
+            "window": importance.by_window,
+        }
+        if by not in shares:
+            raise InvalidRequest(f"Importance by {by!r} is not kept", hint=nearest(by, shares))
+        return pd.DataFrame(shares[by]().items(), columns=[by, "share"])
 
     def holdout(self) -> pd.DataFrame:
         """Return the test rows with target and prediction; every test metric follows from them."""
@@ -373,7 +381,7 @@ def load(path: str | Path, data: Data) -> Model:
     from relcast.learners import FittedModel
 
     fitted = FittedModel.load(Path(path))
-    return Model(fitted, data.query(fitted.query_text))
+    return Model(fitted, data.query(fitted.query.text))
 
 
 @dataclass(frozen=True)
@@ -400,7 +408,7 @@ class Predictions:
         """Return the strongest reasons of one scored entity: feature, value, contribution."""
         import pandas as pd
 
-        keys = list(self.scored.keys())
+        keys = self.scored.keys().to_pylist()
         if entity not in keys:
             raise TaskError(
                 f"The entity {entity!r} was not scored",

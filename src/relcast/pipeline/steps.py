@@ -361,7 +361,7 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
                 top=spec.reasons,
                 threads=spec.threads,
             )
-            write_reasons(explained, table.keys()[first], out / "reasons.json")
+            write_reasons(explained, table.keys()[first].to_pylist(), out / "reasons.json")
             reasons = "reasons.json"
         stage.update(1, 1, detail=f"{rows.num_rows:,} rows")
     return PredictResult(
