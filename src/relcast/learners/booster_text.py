@@ -171,7 +171,7 @@ def _check_categories(
 
 def _array(number: int, name: str, text: str, count: int) -> Numbers:
     if not _finite(text, count):
-        raise ValueError(f"{name} of tree {number} has not {count} finite numbers")
+        raise ValueError(f"{name} of tree {number} has not {count} finite numbers: {text[:200]}")
     return np.array(text.split(" "), dtype=np.float64)
 
 

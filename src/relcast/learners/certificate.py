@@ -227,7 +227,7 @@ def _binned(values: npt.NDArray[np.float32], *, category: bool) -> Index:
     if not known.any():
         return bins
     if category:
-        bins[known] = values[known].astype(np.int64) + 1
+        bins[known] = np.maximum(values[known].astype(np.int64), -1) + 1
         return bins
     edges = np.unique(np.quantile(values[known], np.linspace(0, 1, _BINS + 1)[1:-1]))
     bins[known] = np.searchsorted(edges, values[known], side="left") + 1

@@ -18,6 +18,8 @@ __all__ = ["Effort", "configurations", "effort", "objectives"]
 
 _SMALL = 5_000_000
 _LARGE = 50_000_000
+_LEAST_WAY = 5.0
+"""Learning rate times iterations: with less, a trial would end before it has learned."""
 
 
 class Effort:
@@ -44,6 +46,7 @@ def effort(cells: int, iterations: int, trials: int, width: int) -> Effort:
     else:
         rate, most, some = 0.1, max(40, iterations // 4), max(1, trials // 4)
     most = max(20, most // max(1, width // 4))
+    rate = max(rate, _LEAST_WAY / most)
     return Effort(most, max(20, min(100, most // 8)), rate, min(trials, some))
 
 
