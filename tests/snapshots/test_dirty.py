@@ -325,3 +325,23 @@ def test_infer_table_keeps_what_is_asked(place):
     with pytest.raises(SchemaError) as told:
         infer_table(place.source, "t", TableSpec("t", dtypes={"zip": Dtype.stringlist}))
     assert told.value.code == "schema.bad_dtype"
+
+
+def test_a_timestamp_by_meaning_is_read_as_time_whatever_its_dtype(place):
+    """A string column that the user calls a timestamp: meaning weighs more than storage."""
+    place.put("t", {"id": [1, 2], "when": ["2024-01-01", "2024-01-02"], "n": ["1.5", "x"]})
+    t = place.ingest(
+        "t",
+        dtypes={"when": Dtype.string, "n": Dtype.string},
+        stypes={"when": Stype.timestamp, "n": Stype.numerical},
+    )
+    assert t.table.column("when").dtype is Dtype.time
+    assert place.rows(t).column("n").to_pylist() == [1.5, None]
+    assert t.report.unreadable == {"n": 1}
+
+
+def test_dates_that_could_be_read_two_ways_say_so(place):
+    place.put("t", {"id": [1, 2], "day": ["03/04/2024", "05/06/2024"]})
+    t = place.ingest("t")
+    assert t.statistics_of("day").first == "2024-03-04T00:00:00Z"
+    assert "would also be %d/%m/%Y" in t.reasons["columns"][1]["dtype_reason"]

@@ -174,3 +174,13 @@ def test_progress_is_told(place):
     place.store.ingest_table(place.source, "t", TableSpec("t"), Listener())
     assert seen[0] == "Ingestion"
     assert seen[-1] == 10
+
+
+def test_what_a_killed_process_left_is_swept_after_a_day(place):
+    for name, age in (("old", 0), ("new", None)):
+        left = place.store.root / "staging" / name
+        left.mkdir()
+        if age is not None:
+            os.utime(left, (age, age))
+    SnapshotStore(place.store.root)
+    assert [p.name for p in (place.store.root / "staging").iterdir()] == ["new"]

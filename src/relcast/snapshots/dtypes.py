@@ -57,26 +57,47 @@ def choose_dtype(
     Raises ``schema.bad_dtype`` when the values can never be read as asked.
     """
     column = profile.column
-    if timed and (override is None or not override.is_time):
-        override = Dtype.time
-    if override is None and stype is Stype.timestamp and not column.type.dtype.is_time:
-        override = Dtype.time
-    if override is None and stype is Stype.numerical and column.type.dtype is Dtype.string:
+    if timed or stype is Stype.timestamp:
+        if override is None and not column.type.dtype.is_time:
+            override = Dtype.time
+        elif override is not None and not override.is_time:
+            override = Dtype.time  # what it means weighs more than how it is stored
+    elif (
+        stype is Stype.numerical
+        and column.type.dtype is Dtype.string
+        and override in (None, Dtype.string)
+    ):
         override = Dtype.float64
     if override is not None:
         return _override(staged, profile, override)
     return _infer(staged, profile)
 
 
-def find_time_form(staged: Staged, column: StagedColumn) -> tuple[str, int, int]:
-    """Return the way of writing times that reads the most values, with readable and present.
+@dataclass(frozen=True, slots=True)
+class TimeForm:
+    """A way of writing times, how many of the values it reads, and its equal if there is one."""
+
+    form: str
+    readable: int
+    present: int
+    rival: str = ""
+
+    def told(self) -> str:
+        """Return the form in words, with the doubt that remains."""
+        shown = "ISO 8601" if self.form == "iso" else self.form
+        doubt = f" (every value would also be {self.rival}; ISO 8601 leaves no doubt)"
+        return shown + doubt if self.rival else shown
+
+
+def find_time_form(staged: Staged, column: StagedColumn) -> TimeForm:
+    """Return the way of writing times that reads the most values.
 
     Looks at all rows. Of the ways that read equally many, the first of ``readings_of_time`` wins,
-    so that 03/04/2020 alone is the fourth of March.
+    so that 03/04/2020 alone is the fourth of March; the other is told as its rival.
     """
     forms = readings_of_time(column)
     if not forms:
-        return "", 0, 0
+        return TimeForm("", 0, 0)
     counts = [count_where(is_present(column))]
     for form in forms:
         readable = read_as(column, Reading(Dtype.time, form)).is_(exp.null()).not_()
@@ -84,7 +105,11 @@ def find_time_form(staged: Staged, column: StagedColumn) -> tuple[str, int, int]
         counts.append(count_where(readable if inside is None else exp.and_(readable, inside)))
     row = staged.values(exp.select(*counts))[0]
     best = max(range(len(forms)), key=lambda i: (row[1 + i], -i))
-    return forms[best], row[1 + best], row[0]
+    swapped = forms[best].replace("%m/%d", "%d/%m")
+    rival = swapped if swapped != forms[best] and swapped in forms else ""
+    if rival and row[1 + forms.index(rival)] < row[1 + best]:
+        rival = ""
+    return TimeForm(forms[best], row[1 + best], row[0], rival)
 
 
 def _inside(column: StagedColumn, form: str) -> exp.Expr | None:
@@ -97,10 +122,11 @@ def _inside(column: StagedColumn, form: str) -> exp.Expr | None:
 
 def _override(staged: Staged, profile: Profile, dtype: Dtype) -> DtypeChoice:
     column = profile.column
-    form = ""
+    form = told = ""
     if dtype.is_time and not column.type.is_presence:
-        form, readable, present = find_time_form(staged, column)
-        if not form or (present and not readable):
+        found = find_time_form(staged, column)
+        form, told = found.form, found.told()
+        if not form or (found.present and not found.readable):
             raise SchemaError(
                 f"No value of column {column.name!r} can be read as a time",
                 code="schema.bad_dtype",
@@ -108,7 +134,7 @@ def _override(staged: Staged, profile: Profile, dtype: Dtype) -> DtypeChoice:
                 "milliseconds, microseconds or nanoseconds since 1970.",
             )
     read_as(column, Reading(dtype, form))
-    how = f", written as {form}" if form not in ("", "native") else ""
+    how = f", written as {told}" if form not in ("", "native") else ""
     return DtypeChoice(Reading(dtype, form), f"asked for{how}")
 
 
@@ -129,10 +155,11 @@ def _infer(staged: Staged, profile: Profile) -> DtypeChoice:
                     "1970 between 1980 and 2100",
                 )
         if profile.minimum >= 19_000_101 and profile.maximum <= 21_001_231:
-            form, readable, present = find_time_form(staged, column)
-            if form == "%Y%m%d" and readable == present:
+            found = find_time_form(staged, column)
+            if found.form == "%Y%m%d" and found.readable == found.present:
                 return DtypeChoice(
-                    Reading(Dtype.date, form), "named like a time, and all values are YYYYMMDD"
+                    Reading(Dtype.date, found.form),
+                    "named like a time, and all values are YYYYMMDD",
                 )
     if (
         dtype is Dtype.int64
@@ -164,13 +191,14 @@ def _text(staged: Staged, profile: Profile, *, named_time: bool) -> DtypeChoice:
     plain = DtypeChoice(Reading(Dtype.string), column.type.reason)
     if (likely.as_py() or 0) < _TEXT_SHARE * len(profile.sample) or not len(profile.sample):
         return plain
-    form, readable, present = find_time_form(staged, column)
+    found = find_time_form(staged, column)
+    form, readable, present = found.form, found.readable, found.present
     needed = present if not named_time else _TEXT_SHARE * present
     if not readable or readable < needed or (form in ("%Y%m%d", "%Y%m%d%H%M%S") and not named_time):
         return plain
     left = present - readable
     odd = f"; {left:,} values cannot be read so and are missing" if left else ""
-    how = "ISO 8601" if form == "iso" else form
     return DtypeChoice(
-        Reading(Dtype.time, form), f"text in which {readable:,} of {present:,} are {how}{odd}"
+        Reading(Dtype.time, form),
+        f"text in which {readable:,} of {present:,} are {found.told()}{odd}",
     )

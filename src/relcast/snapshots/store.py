@@ -15,10 +15,11 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from relcast.core.clock import utc_now
 from relcast.core.errors import NotFound, SchemaError, SourceError
 from relcast.core.ids import content_id, new_id
 from relcast.core.progress import SILENT, Progress
@@ -41,6 +42,8 @@ __all__ = ["SnapshotStore"]
 _FORMAT = 1
 """Raise this when the same source would be copied otherwise: old copies stay, new ones are made."""
 
+_STALE_SECONDS = 24 * 3600
+
 _ID = re.compile(r"(table-[0-9a-f]{24}@[0-9a-f]{24}|snapshot-[0-9a-f]{24})")
 
 
@@ -59,6 +62,7 @@ class SnapshotStore:
         self._memory_limit_mb = memory_limit_mb
         for folder in ("tables", "snapshots", "seen", "staging"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
+        self._sweep()
 
     def ingest_table(
         self,
@@ -197,6 +201,14 @@ class SnapshotStore:
         directory = self._directory(table_snapshot_id)
         obj = _read_json(directory / "table.json", table_snapshot_id)
         return TableSnapshot.from_json(obj, directory)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left behind a day ago or earlier."""
+        oldest = utc_now().timestamp() - _STALE_SECONDS
+        for left in (self.root / "staging").iterdir():
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < oldest:
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _known(self, seen: Path) -> TableSnapshot | None:
         try:

@@ -13,12 +13,12 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from relcast.core.clock import utc_now
 from relcast.core.errors import Conflict, InvalidRequest, NotFound, SourceError, nearest
 from relcast.core.ids import new_id
 from relcast.sources.csv_layout import sniff_layout
@@ -264,7 +264,7 @@ class UploadArea(FileSource):
             shutil.rmtree((self.root / path).parent, ignore_errors=True)
 
     def _sweep(self) -> None:
-        oldest = time.time() - _STALE_SECONDS
+        oldest = utc_now().timestamp() - _STALE_SECONDS
         for folder in (self.root / "pending").iterdir():
             if folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
