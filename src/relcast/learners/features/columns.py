@@ -26,6 +26,7 @@ __all__ = ["Columns", "TableColumns", "target_columns"]
 
 _MEANINGS = (Stype.numerical, Stype.categorical, Stype.timestamp)
 _SHARES = 5
+_SHARE = 0.02
 _CATEGORIES = 64
 
 
@@ -89,9 +90,14 @@ class Columns:
         return tuple(array.dictionary[k] for k in order if counts[k] > 0)
 
     def shared(self, table: str, column: str) -> tuple[str, ...]:
-        """Return the categories whose shares are worth a feature; of two, one says both."""
-        words = self.vocabulary(table, column, _SHARES)
-        return words[:1] if len(words) == 2 else words
+        """Return the categories that at least one row in fifty has; of two, one says both."""
+        array = self.relations.table(table).column(column)
+        codes = array.values[self.known(table)]
+        counts = np.bincount(codes[codes >= 0], minlength=len(array.dictionary))
+        frequent = int((counts >= _SHARE * max(1, counts.sum())).sum())
+        words = self.vocabulary(table, column, min(_SHARES, frequent))
+        both = len(words) == 2 and int((counts > 0).sum()) == 2
+        return words[:1] if both else words
 
     def known(self, name: str) -> npt.NDArray[np.bool_]:
         """Return which rows of a table were known at ``until``."""

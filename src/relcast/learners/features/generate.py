@@ -125,6 +125,9 @@ class _Offers:
             return  # its rows are the entity's rows: ``below`` has them all
         stream = Stream(part.table, (), (part.link,))
         self._timing(0.1, stream, value)
+        holds = Value("holds", part.table, part.column, number=number)
+        self._means(0.06, stream, holds, self.windows)
+        self._recent(0.06, stream, holds, counts=(1, 3, 10), fades=_FADES)
         if part.column is not None and not self._worded(part.table, part.column):
             self._numbers(0.1, stream, value, full=True)
 
@@ -170,10 +173,13 @@ class _Offers:
                 if up != down:
                     seed = (Step("latest", down), Step("up", up))
                     self._parent(1.5 if down in targets else 3.5, seed)
-        for part in self.target.aggregations:
+        for number, part in enumerate(self.target.aggregations):
             stream = Stream(part.table)
-            for column in self._numeric(part.table, [part.column]):
-                self._means(2.4, stream, Value("own", part.table, column), self.windows[:-1])
+            if part.where is not None:
+                holds = Value("holds", part.table, part.column, number=number)
+                self._means(2.3, stream, holds, self._some())
+            if part.column in self.columns.of(part.table).numbers:
+                self._means(2.3, stream, Value("own", part.table, part.column), self._some())
 
     def _parent(self, rank: float, seed: tuple[Step, ...]) -> None:
         """Offer the events below a parent, those of the target's table first."""
@@ -185,13 +191,26 @@ class _Offers:
             stream = Stream(link.table, seed, (link,))
             near = link.table in tables
             base = rank if near else rank + 1.2
+            # Where a parent's rows come all at one moment (a race, a basket), windows are one.
+            spread = self._spread(link)
+            for number, part in enumerate(self.target.aggregations if self.target else ()):
+                if part.table == link.table and part.where is not None:
+                    holds = Value("holds", part.table, part.column, number=number)
+                    self._means(base, stream, holds, self.windows if spread else (ALL,))
+                    if spread:
+                        self._recent(base + 0.1, stream, holds, counts=(1, 5), fades=(8,))
             for k, column in enumerate(self._numeric(link.table, sorted(filter(None, wanted)))):
                 value = Value("own", link.table, column)
                 first = near and column in wanted
                 at = base if first else base + 0.5 + 0.1 * k
+                if not spread:
+                    self._means(at, stream, value, (ALL,))
+                    continue
                 self._means(at, stream, value, self._some() if not first else self.windows)
                 if self.target is not None:
                     self._recent(at + 0.1, stream, value, counts=(1, 5), fades=())
+            if not spread:
+                continue
             count = Value("own", link.table)
             self._timing(base + 1.0, stream, count, brief=True)
             for column in self.columns.of(link.table).categories:
@@ -431,6 +450,15 @@ class _Offers:
 
     def _has_number(self, value: Value) -> bool:
         return value.column in self.columns.of(value.table).numbers
+
+    def _spread(self, link: Link) -> bool:
+        """Tell whether the known rows below one row ever come at different moments."""
+        arrays = self.relations.link(link)
+        if arrays.child_time is None:
+            return False
+        owners = self.columns.known(link.to)
+        time = np.asarray(arrays.child_time)
+        return not np.isnan(typical_gap(arrays.indptr, time, owners, self.until))
 
     def _cheap(self, link: Link) -> bool:
         """Tell whether a mean over the year before every row is affordable (2 * 10^8 visits)."""

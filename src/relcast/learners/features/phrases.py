@@ -60,6 +60,8 @@ class Phrases:
                 return f"the {key}'s mean {what} in the {before} before"
             case "relative":
                 return f"{what} relative to the same {value.path[-1].foreign_key}"
+            case "holds":
+                return f"the target's filter on {value.table}"
             case "target":
                 return f"{what} where the target's filter holds"
 

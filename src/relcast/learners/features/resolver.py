@@ -128,6 +128,9 @@ class Resolver:
                 return self._joined(value)
             case "target":
                 return self._target(value.number)
+            case "holds":
+                mask, known, over = self._mask(value.number)
+                return Numbers(mask.astype(np.float64), known, over)
             case "prior":
                 return self._prior(value)
             case "relative":

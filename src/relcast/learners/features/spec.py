@@ -61,16 +61,16 @@ class Value:
             column over the rows below the row at the end of ``path`` in the ``width`` before the
             event; ``relative``: the column minus its mean among the rows with the same parent
             (``path``) and time; ``target``: the column of the ``number``-th aggregation of the
-            query's target where its filter holds.
+            query's target where its filter holds; ``holds``: whether that filter holds, 1 or 0.
         table: Where the column stands.
         column: The column; None counts rows.
         path: Links upwards from the event.
         below: ``prior`` only: the link from ``table`` to the end of ``path``.
         width: ``prior`` only: ns before the event; -1 is everything before.
-        number: ``target`` only.
+        number: ``target`` and ``holds`` only.
     """
 
-    kind: Literal["own", "joined", "parent", "prior", "relative", "target"]
+    kind: Literal["own", "joined", "parent", "prior", "relative", "target", "holds"]
     table: str
     column: str | None = None
     path: tuple[Link, ...] = ()
