@@ -97,7 +97,7 @@ def _world(rng, unit, length, newest, anchors) -> World:
         return [None if rng.random() < share else v for v in values]
 
     regions = [10, 20, 30]
-    life = bool(rng.random() < 0.4)
+    life = bool(rng.random() < 0.6)
     tables["regions"] = WorldTable(
         {"region_id": "key", "zone": "category", "size": "number",
          **({"opened": "time", "closed": "time"} if life else {})},
@@ -274,7 +274,7 @@ class _Queries:
         return f"{kind}({table}.{column}{inner}, {window})"
 
     def row_leaf(self, table: str) -> str:
-        draw = self.one("text", "number", "int", "bool", "null", "hop", "hop_number", "time")
+        draw = self.one("text", "number", "int", "bool", "null", "hop", "hop", "hop_number", "time")
         if draw == "text":
             return f"{table}.kind {self.text_test()}"
         if draw == "number":

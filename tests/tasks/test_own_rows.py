@@ -317,3 +317,29 @@ def test_no_anchors_give_no_examples(tmp_path: Path) -> None:
     found, dropped = examples_at(snapshot, query, [])
     assert len(found) == 0
     assert dropped == {}
+
+
+def test_an_inner_filter_that_looks_back_knows_no_later_parent(tmp_path: Path) -> None:
+    """Orders from a shop whose row begins at day 50 count for nobody's past before then."""
+    world = daily()
+    orders = world.tables["orders"]
+    orders.columns["shop"] = "key"
+    orders.rows["shop"] = 1
+    world.tables["shops"] = WorldTable(
+        {"shop_id": "key", "size": "number", "opened": "time"},
+        pd.DataFrame({"shop_id": [1], "size": [9.0], "opened": at(50)}),
+        "shop_id",
+        "opened",
+    )
+    world.links += (Link("orders", "shop", "shops"),)
+    count = "COUNT(orders.* WHERE shops.size > 5, -INF, 0)"
+    text = f"PREDICT COUNT(orders.* WHERE shops.size > 5, 0, 10) FOR EACH customers.id WHERE {count} > 0"
+    snapshot, _relations, query = opened(world, tmp_path, text)
+    assert population(snapshot, query, at(49.999)[0].value).tolist() == []
+    assert population(snapshot, query, at(50)[0].value).tolist() == [0, 1, 2, 3]
+    # Labels are of the world as recorded: what happens next is counted whenever it was known.
+    unfiltered = check(text.split(" WHERE COUNT", maxsplit=1)[0], snapshot.graph)
+    assert evaluate_target(snapshot, unfiltered, [0, 1, 2, 3], [at(20)[0].value] * 4).sum() == 10
+    absent = check(text.replace(count, count.replace("> 5", "IS NULL")), snapshot.graph)
+    assert population(snapshot, absent, at(49.999)[0].value).tolist() == [0, 1, 2, 3]
+    assert population(snapshot, absent, at(50)[0].value).tolist() == []
