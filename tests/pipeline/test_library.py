@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests import shop
 
 import relcast
 from relcast.core.errors import PqlError, SchemaError, TaskError
+from tests import shop
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
 CHURN = (
@@ -37,7 +36,7 @@ def test_the_page_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "binary_classification" in shown
     assert shown.rstrip().endswith("True"), "a reloaded model predicts the same"
-    assert os.path.getsize("churn.csv") > 0
+    assert Path("churn.csv").stat().st_size > 0
 
 
 def test_inference_finds_the_schema(graph):

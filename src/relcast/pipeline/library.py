@@ -196,7 +196,20 @@ class Data:
         """One row a link: how many keys match, dangle or are missing, and the fan-out."""
         import pandas as pd
 
-        return pd.DataFrame([health.to_json() for health in self.snapshot.links])
+        return pd.DataFrame(
+            [
+                {
+                    "link": str(health.link),
+                    "rows": health.children,
+                    "match rate": health.match_rate,
+                    "dangling": health.dangling,
+                    "missing": health.null,
+                    "mean fan-out": health.fan_out_mean,
+                    "largest fan-out": health.fan_out_max,
+                }
+                for health in self.snapshot.links
+            ]
+        )
 
     def query(self, text: str) -> PredictiveQuery:
         """Check a predictive query against these tables; raises ``PqlError`` with every fault."""
@@ -299,18 +312,17 @@ class Model:
 
         evaluation = self.evaluation
         rows = {f"{evaluation.learner} (published)": evaluation.model, **evaluation.baselines}
-        frame = pd.DataFrame(
-            {
-                name: {
-                    (split, metric): measured.value
-                    for split, figures in splits.items()
-                    for metric, measured in figures.metrics.items()
-                }
-                for name, splits in rows.items()
-            }
-        ).T
-        frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["split", "metric"])
-        return frame
+        values = [
+            (name, split, metric, measured.value)
+            for name, splits in rows.items()
+            for split, figures in splits.items()
+            for metric, measured in figures.metrics.items()
+        ]
+        frame = pd.DataFrame(values, columns=["learner", "split", "metric", "value"])
+        wide = frame.pivot_table(
+            index="learner", columns=["split", "metric"], values="value", sort=False, dropna=False
+        )
+        return wide.rename_axis(index=None)
 
     def importance(self, by: str = "feature") -> pd.DataFrame:
         """Return shares of what mattered, by ``feature``, ``table``, ``column`` or ``window``."""
@@ -329,6 +341,12 @@ class Model:
 
     def holdout(self) -> pd.DataFrame:
         """Return the test rows with target and prediction; every test metric follows from them."""
+        if self.fitted.holdout is None:
+            raise TaskError(
+                "This model was fitted without test rows",
+                code="task.no_holdout",
+                hint="Fit on a training table that has a test split.",
+            )
         frame: pd.DataFrame = self.fitted.holdout.to_pandas()
         return frame
 
