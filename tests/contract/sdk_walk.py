@@ -142,4 +142,4 @@ def walk(url: str, key: str, data: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print("FOUND " + json.dumps(walk(*sys.argv[1:4]), default=str))
+    print("\nFOUND " + json.dumps(walk(*sys.argv[1:4]), default=str))

@@ -212,16 +212,15 @@ def test_a_failed_job_says_why(walk: Walk):
 
 
 def test_the_saved_query_is_automated_over_http(walk: Walk):
-    client = httpx.Client(base_url=walk.url, headers={"X-API-Key": walk.key})
-    answer = client.post("/api/v1/predictive_queries/active/predict", json={})
-    assert answer.status_code == 202, answer.text
-    deadline = time.monotonic() + 60
-    while True:
-        status = client.get("/api/v1/predictive_queries/active/prediction_status").json()
-        if status["state"] in ("DONE", "FAILED"):
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    with httpx.Client(base_url=walk.url, headers={"X-API-Key": walk.key}) as client:
+        answer = client.post("/api/v1/predictive_queries/active/predict", json={})
+        assert answer.status_code == 202, answer.text
+        deadline = time.monotonic() + 60
+        status: dict[str, Any] = {"state": None}
+        while status["state"] not in ("DONE", "FAILED"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+            status = client.get("/api/v1/predictive_queries/active/prediction_status").json()
     assert status["state"] == "DONE", status["error"]
     assert status["result"]["num_entities"] == CUSTOMERS
 

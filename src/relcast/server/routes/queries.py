@@ -125,7 +125,7 @@ def create_predictive_query(
     if isinstance(body, PQueryResource):
         graph = platform.create_graph(graph_of(body.graph), sources_of(platform, body.graph))
         found = _save(platform, body.name or None, body.query_string, graph.id, body.desc or "")
-        return JSONResponse({"id": found.name or found.id})
+        return JSONResponse({"id": body.name or found.id})
     given = body
 
     def work(_: Any) -> Response:
@@ -193,7 +193,8 @@ def _save(
             return known
         return platform.update_query(known.id, text=text, graph_id=graph_id)
     for known in platform.queries():
-        if known.name is None and (known.text, known.graph_id) == (text, graph_id):
+        # Named or not: the SDK saves a query once under its name and then again without one.
+        if (known.text, known.graph_id) == (text, graph_id):
             return known
     return platform.create_query(None, text, graph_id, description)
 
