@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.learners.worlds import BINARY, MULTICLASS, QUERIES, QUICK, REGRESSION, STATIC, World
 
 from relcast.core.errors import ModelError
 from relcast.learners import FittedModel
+from tests.learners.worlds import BINARY, MULTICLASS, QUERIES, QUICK, REGRESSION, STATIC, World
 
 _CHILD = """
 import sys

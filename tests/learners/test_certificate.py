@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.learners.worlds import BINARY, MULTICLASS, QUICK, REGRESSION, STATIC, World
 
 from relcast.learners import fit
 from relcast.learners.certificate import suspicious_features
 from relcast.learners.probe import perturbed, probe_future
 from relcast.learners.protocol import Asked, Contributions, Target
+from tests.learners.worlds import BINARY, MULTICLASS, QUICK, REGRESSION, STATIC, World
 
 
 @pytest.mark.parametrize("query", [REGRESSION, BINARY, MULTICLASS])

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.learners.worlds import BINARY, MULTICLASS, QUERIES, QUICK, REGRESSION, STATIC, World
 
 from relcast.core.errors import InvalidRequest, ModelError
 from relcast.core.schema import TaskType
@@ -16,6 +15,7 @@ from relcast.learners import Certificate, Evaluation, ModelPlan, fit
 from relcast.learners.evaluation import better
 from relcast.learners.metrics import metrics_of
 from relcast.pql import check
+from tests.learners.worlds import BINARY, MULTICLASS, QUERIES, QUICK, REGRESSION, STATIC, World
 
 
 @pytest.mark.parametrize("name", QUERIES)

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.learners.worlds import QUICK, REGRESSION, World, make_world, read_shop
 
 from relcast.core.errors import ModelError
 from relcast.core.schema import Dtype
+from tests.learners.worlds import QUICK, REGRESSION, World, make_world, read_shop
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.progress import Stage
+from relcast.learners.deadline import Deadline
 from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
@@ -70,10 +71,10 @@ class Board:
         self._stage.update(detail=f"baseline: {baseline.name}")
         self._report(baseline.name, None, None, self.metric, contender.value)
 
-    def train(self, features: FeatureSet, deadline: float) -> Trained:
+    def train(self, features: FeatureSet, deadline: Deadline) -> Trained:
         """Train trees, score what comes out and report every trial.
 
-        ``deadline`` is the ``time.monotonic()`` after which no trial begins.
+        No trial begins when ``deadline`` has passed.
         """
         began = time.monotonic()
         trained = train_trees(

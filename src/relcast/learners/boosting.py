@@ -7,7 +7,6 @@ made fits eight times slower. Every parameter that could make two runs differ is
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from relcast.core.errors import ModelError
 from relcast.learners import booster_text
+from relcast.learners.deadline import Deadline
 
 __all__ = [
     "Data",
@@ -127,14 +127,17 @@ def library() -> Any:
 
 
 def make_data(
-    values: Values,
+    values: Values | list[Values],
     label: Float,
     weight: Float | None,
     categorical: Sequence[int],
     threads: int,
     reference: Data | None = None,
 ) -> Data:
-    """Bin a matrix float32[n, f]; ``reference`` (the training data) lends its bins."""
+    """Bin a matrix float32[n, f], or several below each other, without copying them.
+
+    ``reference`` (the training data) lends its bins.
+    """
     lgb = library()
     handle = lgb.Dataset(
         values,
@@ -157,7 +160,7 @@ def grow(
     patience: int,
     seed: int,
     threads: int,
-    deadline: float | None = None,
+    deadline: Deadline | None = None,
     report: Callable[[int, float], None] | None = None,
 ) -> Grown:
     """Train until ``iterations``, until ``patience`` trees brought nothing, or the deadline.
@@ -170,7 +173,7 @@ def grow(
         patience: Iterations without improvement on validation that end it.
         seed: Seed of every random choice.
         threads: Threads to use.
-        deadline: ``time.monotonic()`` after which it stops.
+        deadline: When it stops, whatever it has reached.
         report: Called with the iteration and the validation metric now and then.
     """
     lgb = library()
@@ -193,7 +196,7 @@ def grow(
             report(count, float("nan"))
         if finished:
             break
-        if deadline is not None and time.monotonic() > deadline:
+        if deadline is not None and deadline.passed():
             out_of_time = True
             break
     kept = max(1, best_at if valid is not None else count)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from relcast.core.errors import ModelError
 from relcast.core.progress import SILENT, Progress
 from relcast.learners.board import Board
 from relcast.learners.contenders import candidate_features, make_baselines
+from relcast.learners.deadline import Deadline
 from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
@@ -46,7 +46,6 @@ def fit(
     ``model.no_training_rows``, ``model.no_validation_rows``, ``plan.unknown_metric``, and
     ``Cancelled``.
     """
-    began = time.monotonic()
     chosen = plan or ModelPlan()
     asked = table.query
     if asked.query != query.query:
@@ -59,6 +58,9 @@ def fit(
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
     folds = make_folds(table.examples, asked, chosen.regime)
     budget = chosen.budget()
+    deadline = Deadline.after(
+        chosen.time_budget_seconds, budget.seconds * min(2, chosen.thread_count())
+    )
     with progress.stage("Training", total=budget.experiments + 1, unit="trials") as stage:
         features = candidate_features(relations, asked, folds, budget.candidates)
         board = Board(relations, folds, chosen, metric, stage)
@@ -67,6 +69,6 @@ def fit(
         stage.update(1)
         trained = None
         if budget.experiments > 0 and len(features.features):
-            trained = board.train(features, began + budget.seconds)
+            trained = board.train(features, deadline)
     with progress.stage("Evaluation", total=4, unit="steps") as stage:
         return publish(board, asked, table.snapshot_id, trained, stage)

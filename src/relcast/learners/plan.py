@@ -22,7 +22,8 @@ class Budget:
     """What a run mode spends.
 
     Attributes:
-        seconds: Time after which no further trial begins and a running one stops.
+        seconds: Time on two processors after which no further trial begins and a running one
+            stops; see ``deadline``.
         experiments: Trees with different settings that are tried.
         rows: Most training rows.
         features: Most features that the model keeps.
@@ -42,8 +43,8 @@ class Budget:
 
 _BUDGETS: Mapping[str, Budget] = {
     "debug": Budget(10, 1, 20_000, 60, 120, 40, refit=False),
-    "fast": Budget(60, 4, 200_000, 400, 400, 1_000, refit=False),
-    "normal": Budget(240, 8, 1_000_000, 800, 800, 2_000, refit=True),
+    "fast": Budget(60, 6, 200_000, 400, 400, 1_000, refit=False),
+    "normal": Budget(240, 10, 1_000_000, 800, 800, 2_000, refit=True),
     "best": Budget(960, 16, 5_000_000, 1_200, 1_200, 4_000, refit=True),
 }
 
@@ -66,7 +67,8 @@ class ModelPlan:
         seed: Seed of sampling, search and bootstrap.
         num_experiments: Trials of trees; 0 publishes the best baseline.
         refit_trainval: Whether to train the chosen model again on train and validation rows.
-        time_budget_seconds: Wall time after which no new trial begins.
+        time_budget_seconds: Wall time after which no new trial begins and a running one stops. It
+            can change the model from run to run; the run mode's own limit is processor time.
         max_training_rows: Most rows to train on.
         max_features: Most features that the model keeps.
         threads: Threads of features and trees; None takes the processors this process may use.

@@ -1,53 +1,70 @@
 """Which settings of trees are tried, and in which order.
 
-The first trial of every objective is a sober default; the rest are drawn from the ranges below with
-the plan's seed. The size of the data, not the clock, decides how many trees there are, so that the
-same inputs give the same model on a busy machine. Nothing here looks at a data set's names.
+First every objective that suits the metric with sober settings; then variations of the objective
+that validated best, beginning with the ones that differ most from each other (a blend lives on
+differences), then settings drawn with the plan's seed. The size of the data, not the clock, decides
+how many trees there are, so that the same inputs give the same model on a busy machine. Nothing
+here looks at a data set's names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from relcast.core.schema import TaskType
 from relcast.learners.boosting import TreeConfig
 
-__all__ = ["Effort", "configurations", "effort", "objectives"]
+__all__ = ["Effort", "Search", "effort", "objectives"]
 
-_SMALL = 5_000_000
+_SMALL = 10_000_000
 _LARGE = 50_000_000
 _LEAST_WAY = 5.0
 """Learning rate times iterations: with less, a trial would end before it has learned."""
 
+_VARIATIONS: tuple[Mapping[str, Any], ...] = (
+    {"extra_trees": True, "num_leaves": 31, "feature_fraction": 0.4},
+    {"bagging_fraction": 0.5, "feature_fraction": 0.25, "num_leaves": 31},
+    {"num_leaves": 7, "feature_fraction": 0.15},
+    {"leaf": 0.5, "num_leaves": 31, "feature_fraction": 0.15},
+    {"extra_trees": True, "feature_fraction": 0.8},
+)
 
+
+@dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a trial may be: iterations, patience and learning rate for the size of the data."""
+    """How long trials may be.
 
-    __slots__ = ("iterations", "patience", "rate", "trials")
+    Attributes:
+        iterations: Most iterations of a trial.
+        patience: Iterations without improvement that end it.
+        rate: Learning rate.
+        trials: How many trials.
+    """
 
-    def __init__(self, iterations: int, patience: int, rate: float, trials: int) -> None:
-        self.iterations = iterations
-        self.patience = patience
-        self.rate = rate
-        self.trials = trials
+    iterations: int
+    patience: int
+    rate: float
+    trials: int
 
 
 def effort(cells: int, iterations: int, trials: int, width: int) -> Effort:
-    """Return the effort for a matrix of ``cells`` values and ``width`` classes.
+    """Return the effort for a matrix of ``cells`` values and ``width`` outputs.
 
-    Large data learns in larger steps and with fewer trials; each class costs a tree per iteration.
+    Large data learns in larger steps and with fewer trials; each output costs a tree per iteration.
     """
     if cells <= _SMALL:
-        rate, most, some = 0.03, iterations, trials
+        rate, most, some = 0.04, iterations, trials
     elif cells <= _LARGE:
         rate, most, some = 0.06, max(40, iterations // 2), max(1, trials // 2)
     else:
         rate, most, some = 0.1, max(40, iterations // 4), max(1, trials // 4)
     most = max(20, most // max(1, width // 4))
     rate = max(rate, _LEAST_WAY / most)
-    return Effort(most, max(20, min(100, most // 8)), rate, min(trials, some))
+    return Effort(most, max(20, min(80, most // 8)), rate, some)
 
 
 def objectives(task_type: TaskType, metric: str) -> list[tuple[str, str]]:
@@ -61,41 +78,59 @@ def objectives(task_type: TaskType, metric: str) -> list[tuple[str, str]]:
     return [("regression_l1", "l1"), ("regression", "l1"), ("huber", "l1")]
 
 
-def configurations(
-    task_type: TaskType, metric: str, rows: int, width: int, rate: float, seed: int
-) -> Iterator[TreeConfig]:
-    """Yield settings without end, the sober ones first."""
-    rng = np.random.default_rng([seed, 17])
-    pairs = objectives(task_type, metric)
-    classes = width if task_type is TaskType.MULTICLASS_CLASSIFICATION else 1
-    leaf = int(np.clip(rows // 250, 10, 100))
-    number = 0
-    while True:
-        objective, stop = pairs[number % len(pairs)]
-        if number < len(pairs):
-            yield TreeConfig(
-                objective,
-                stop,
-                learning_rate=rate,
-                num_leaves=15 if rows < 20_000 else 31,
-                min_data_in_leaf=leaf,
-                feature_fraction=0.4,
-                bagging_fraction=0.8,
-                lambda_l2=5.0,
-                num_class=classes,
-            )
-        else:
-            yield TreeConfig(
-                objective,
-                stop,
-                learning_rate=rate * float(rng.choice([0.7, 1.0, 1.5])),
-                num_leaves=int(rng.choice([7, 15, 31, 63])),
-                min_data_in_leaf=max(5, int(leaf * rng.choice([0.5, 1.0, 2.0]))),
-                feature_fraction=float(rng.choice([0.2, 0.4, 0.7])),
-                bagging_fraction=float(rng.choice([0.6, 0.8, 1.0])),
-                lambda_l2=float(rng.choice([0.5, 5.0, 20.0])),
-                path_smooth=float(rng.choice([0.0, 5.0])),
-                extra_trees=bool(rng.random() < 0.4),
-                num_class=classes,
-            )
-        number += 1
+class Search:
+    """Proposes one set of settings after another.
+
+    Args:
+        task_type: The task.
+        metric: The tune metric.
+        rows: Training rows.
+        outputs: Outputs of the model: classes of a multiclass one, else 1.
+        rate: Learning rate of the sober settings.
+        seed: Seed of the settings that are drawn.
+    """
+
+    def __init__(
+        self, task_type: TaskType, metric: str, rows: int, outputs: int, rate: float, seed: int
+    ) -> None:
+        self._pairs = objectives(task_type, metric)
+        self._rng = np.random.default_rng([seed, 17])
+        self._leaf = int(np.clip(rows // 250, 10, 100))
+        self._sober = TreeConfig(
+            objective="",
+            metric="",
+            learning_rate=rate,
+            num_leaves=15 if rows < 20_000 else 31,
+            min_data_in_leaf=self._leaf,
+            feature_fraction=0.25,
+            bagging_fraction=0.7,
+            lambda_l2=5.0,
+            num_class=outputs if task_type is TaskType.MULTICLASS_CLASSIFICATION else 1,
+        )
+
+    def propose(self, number: int, best: TreeConfig | None) -> TreeConfig:
+        """Return the settings of trial ``number``; ``best`` are those that validated best so far.
+
+        Trials are to be asked for in order: drawn settings follow on each other.
+        """
+        if number < len(self._pairs) or best is None:
+            objective, stop = self._pairs[number % len(self._pairs)]
+            return replace(self._sober, objective=objective, metric=stop)
+        chosen = replace(self._sober, objective=best.objective, metric=best.metric)
+        place = number - len(self._pairs)
+        if place < len(_VARIATIONS):
+            varied = dict(_VARIATIONS[place])
+            leaf = max(5, int(self._leaf * varied.pop("leaf", 1.0)))
+            return replace(chosen, min_data_in_leaf=leaf, **varied)
+        draw = self._rng
+        return replace(
+            chosen,
+            learning_rate=chosen.learning_rate * float(draw.choice([0.6, 1.0, 1.5])),
+            num_leaves=int(draw.choice([7, 15, 31, 63])),
+            min_data_in_leaf=max(5, int(self._leaf * draw.choice([0.5, 1.0, 2.0]))),
+            feature_fraction=float(draw.choice([0.1, 0.2, 0.4])),
+            bagging_fraction=float(draw.choice([0.5, 0.7, 0.9])),
+            lambda_l2=float(draw.choice([0.5, 5.0, 20.0])),
+            path_smooth=float(draw.choice([0.0, 5.0])),
+            extra_trees=bool(draw.random() < 0.5),
+        )

@@ -5,10 +5,10 @@ Everything here sees training and validation rows only; the test split is for ``
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from relcast.core.schema import TaskType
 from relcast.learners import boosting
 from relcast.learners.blending import greedy_weights
 from relcast.learners.calibration import Calibration, choose_calibration
+from relcast.learners.deadline import Deadline
+from relcast.learners.evaluation import better
 from relcast.learners.metrics import is_greater_better, metrics_of
 from relcast.learners.plan import Budget
 from relcast.learners.protocol import Asked, Target
 from relcast.learners.sampling import sample_rows
-from relcast.learners.search import Effort, configurations, effort
-from relcast.learners.trees import ClassMap, Member, TreeModel
+from relcast.learners.search import Effort, Search, effort
+from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -34,6 +36,7 @@ __all__ = ["Fold", "Settings", "Trained", "Trial", "train_trees"]
 Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
+_MOST_IN_MEMORY = 2**30
 _SCREEN_ROWS = 20_000
 _SCREEN_ITERATIONS = 120
 _KEPT_GAIN = 0.9995
@@ -60,14 +63,14 @@ class Settings:
     """What training is told: the budget, the deciding metric, seed, threads and deadline.
 
     Attributes:
-        deadline: ``time.monotonic()`` after which no trial begins and a running one stops.
+        deadline: When no further trial begins and a running one stops.
     """
 
     budget: Budget
     metric: str
     seed: int
     threads: int
-    deadline: float
+    deadline: Deadline
     calibrate: bool = True
 
 
@@ -177,13 +180,13 @@ def train_trees(
         scale=scaling.scale,
     )
     work = _Work(relations, trees, scaling, settings, report)
-    matrix = trees.matrix(relations, train.asked, settings.threads)
-    check = trees.matrix(relations, valid.asked, settings.threads)
+    matrix = work.matrix(train)
+    check = work.matrix(valid)
     grown = work.search(matrix, train, check, valid)
     validated = work.blend(grown, check, valid)
     model = validated
     if budget.refit:
-        model = work.refit(validated, np.concatenate([matrix, check]), train, valid)
+        model = work.refit(validated, [matrix, check], train, valid)
     notes: dict[str, Any] = {
         "training_rows": sample.report,
         "validation_rows": checked.report,
@@ -213,8 +216,26 @@ class _Work:
             return self.trees.classes.encode(fold.label)
         return self.scaling.apply(fold.label)
 
+    def matrix(self, fold: Fold) -> Values:
+        """Compute a fold's features, float32[n, f]; beyond 1 GB they lie in a file, not in memory.
+
+        The file has no name any more, so that it is gone when the array is, or the process.
+        """
+        rows, count = len(fold), len(self.trees.features.features)
+        if rows * count * 4 <= _MOST_IN_MEMORY:
+            return self.trees.matrix(self.relations, fold.asked, self.settings.threads)
+        with tempfile.TemporaryFile(prefix="relcast-features-") as file:
+            values: Values = np.memmap(file, np.float32, "w+", shape=(rows, count), order="F")
+        for part in chunks(rows, count):
+            asked = fold.asked.take(part)
+            values[part] = self.trees.matrix(self.relations, asked, self.settings.threads)
+        return values
+
     def data(
-        self, matrix: Values, fold: Fold, reference: boosting.Data | None = None
+        self,
+        matrix: Values | list[Values],
+        fold: Fold,
+        reference: boosting.Data | None = None,
     ) -> boosting.Data:
         return boosting.make_data(
             matrix,
@@ -244,16 +265,14 @@ class _Work:
             kept = np.flatnonzero(varied)
             return features.select(kept) if len(kept) < count else features
         outputs = self.trees.outputs
-        first = next(
-            configurations(
-                self.trees.target.task_type,
-                self.settings.metric,
-                len(sample),
-                outputs,
-                0.08,
-                self.settings.seed,
-            )
-        )
+        first = Search(
+            self.trees.target.task_type,
+            self.settings.metric,
+            len(sample),
+            outputs,
+            0.08,
+            self.settings.seed,
+        ).propose(0, None)
         grown = boosting.grow(
             first,
             self.data(matrix, sample),
@@ -284,7 +303,7 @@ class _Work:
         data = self.data(matrix, train)
         held_out = self.data(check, valid, data)
         found: list[tuple[Trial, Member]] = []
-        configs = configurations(
+        proposals = Search(
             trees.target.task_type,
             settings.metric,
             len(train),
@@ -292,12 +311,17 @@ class _Work:
             plan.rate,
             settings.seed,
         )
-        for number, config in enumerate(islice(configs, plan.trials)):
-            if found and time.monotonic() > settings.deadline:
+        best: Trial | None = None
+        for number in range(plan.trials):
+            if found and settings.deadline.passed():
                 trial, member = found[-1]
                 found[-1] = (replace(trial, out_of_time=True), member)
                 break
-            found.append(self._trial(number, config, plan, data, held_out, check, valid))
+            config = proposals.propose(number, None if best is None else best.config)
+            trial, member = self._trial(number, config, plan, data, held_out, check, valid)
+            found.append((trial, member))
+            if best is None or better(settings.metric, trial.validation, best.validation):
+                best = trial
         return found
 
     def _trial(
@@ -359,7 +383,7 @@ class _Work:
             calibration = choose_calibration(raw, valid.label, self.settings.seed)
         return replace(model, calibration=calibration)
 
-    def refit(self, model: TreeModel, matrix: Values, train: Fold, valid: Fold) -> TreeModel:
+    def refit(self, model: TreeModel, matrix: list[Values], train: Fold, valid: Fold) -> TreeModel:
         """Grow every member again, as long as before, on training and validation rows."""
         weight = None
         if train.weight is not None or valid.weight is not None:
