@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from relcast.core.schema import TaskType
@@ -75,7 +76,26 @@ def test_a_label_counts_only_when_its_window_is_complete(world: World) -> None:
     assert baseline.predict(world.relations, frozen).tolist() == [-1.0]
 
 
-@pytest.mark.parametrize("query", [REGRESSION, BINARY, MULTICLASS])
+def test_the_last_known_value_is_that_of_the_newest_row(world: World) -> None:
+    table = world.table(MULTICLASS)
+    folds = make_folds(table.examples, table.query, "rolling")
+    features = candidate_features(world.relations, table.query, folds, 400)
+    found = {b.name: b for b in make_baselines(world.relations, table.query, folds, features)}
+    asked = folds.test.asked
+    values = found["last known value"].values(world.relations, asked, 1)
+    orders = pq.read_table(world.snapshot.tables["orders"].path).to_pandas()
+    keys = world.relations.tables["customers"].keys().to_pylist()
+    classes = list(folds.target.classes)
+    for i in range(0, len(asked), 5):
+        mine = orders[orders["customer_id"] == keys[asked.entity[i]]]
+        mine = mine[mine["at"].astype("datetime64[ns]").astype("int64") <= asked.anchor[i]]
+        if mine.empty:
+            assert np.isnan(values[i])
+        else:
+            assert classes[int(values[i])] == mine.sort_values(["at", "order_id"])["kind"].iloc[-1]
+
+
+@pytest.mark.parametrize("query", [REGRESSION, BINARY])
 def test_the_own_past_window_is_the_target_of_the_window_before(world: World, query: str) -> None:
     table = world.table(query)
     folds = make_folds(table.examples, table.query, "rolling")

@@ -101,7 +101,7 @@ class HistoryBaseline:
 
 @dataclass(frozen=True)
 class WindowBaseline:
-    """The target's own value over the window of the same length that ends at the anchor.
+    """The target's own past: its value over the window that ends at the anchor, or its last one.
 
     ``features`` holds one feature, which is that value.
     """

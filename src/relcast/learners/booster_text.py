@@ -117,8 +117,9 @@ def _check_tree(number: int, tree: Mapping[str, str], features: int) -> None:
     leaves, categories = int(tree["num_leaves"]), int(tree.get("num_cat", "0"))
     if not 1 <= leaves <= _MOST_LEAVES or not 0 <= categories < leaves:
         raise ValueError(f"tree {number} has an impossible number of leaves")
-    if tree.get("is_linear", "0") != "0" or not _finite(tree.get("shrinkage", "1"), 1):
+    if tree.get("is_linear", "0") != "0":
         raise ValueError(f"tree {number} is of a kind that is not used here")
+    _array(number, "shrinkage", tree.get("shrinkage", "1"), 1)
     splits = leaves - 1
     arrays = {
         name: _array(number, name, tree[name], count)
@@ -170,16 +171,13 @@ def _check_categories(
 
 
 def _array(number: int, name: str, text: str, count: int) -> Numbers:
-    if not _finite(text, count):
-        raise ValueError(f"{name} of tree {number} has not {count} finite numbers: {text[:200]}")
-    return np.array(text.split(" "), dtype=np.float64)
-
-
-def _finite(text: str, count: int) -> bool:
     words = text.split(" ")
-    if len(words) != count:
-        return False
-    return bool(np.isfinite(np.array(words, dtype=np.float64)).all())
+    values = np.array(words, dtype=np.float64)
+    # A split between missing and not missing has the threshold inf; nothing else is unbounded.
+    sound = ~np.isnan(values) if name == "threshold" else np.isfinite(values)
+    if len(words) != count or not sound.all():
+        raise ValueError(f"{name} of tree {number} has not {count} sound numbers")
+    return values
 
 
 def _whole(values: Numbers, low: int, high: int) -> bool:

@@ -10,6 +10,7 @@ from relcast.learners.baselines import WindowBaseline, global_baselines, history
 from relcast.learners.folds import Folds, label_known_at
 from relcast.learners.history import History
 from relcast.learners.protocol import Predictor
+from relcast.pql.ast import aggregations
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -54,10 +55,13 @@ def make_baselines(
         np.concatenate([p.label for p in parts]),
     )
     found.extend(history_baselines(target, history, answers))
+    answer = answers["global median" if "global median" in answers else "prior"]
     past = _past_window(features)
     if past is not None:
-        answer = answers["global median" if "global median" in answers else "prior"]
         found.append(WindowBaseline("own past window", target, past, answer))
+    latest = _latest_value(features, query)
+    if latest is not None and target.classes is not None:
+        found.append(WindowBaseline("last known value", target, latest, answer))
     return found
 
 
@@ -68,5 +72,24 @@ def _past_window(features: FeatureSet) -> FeatureSet | None:
         newest = recipe.family == "past" and recipe.other == 0
         whole = "value" if features.target is None or features.target.condition is None else "truth"
         if newest and recipe.measure == whole:
+            return features.select([number])
+    return None
+
+
+def _latest_value(features: FeatureSet, query: CheckedQuery) -> FeatureSet | None:
+    """Return the feature that is the newest value of the column whose first or last is asked."""
+    part = next(aggregations(query.query.target), None)
+    if part is None or part.where is not None:
+        return None
+    for number, feature in enumerate(features.features):
+        recipe, stream = feature.recipe, feature.recipe.stream
+        if (
+            recipe.family == "codes"
+            and recipe.measure == "last"
+            and feature.column == part.column.column
+            and stream is not None
+            and not stream.seed
+            and stream.down == (part.link,)
+        ):
             return features.select([number])
     return None
