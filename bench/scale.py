@@ -20,10 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-QUERY = (
-    "PREDICT COUNT(orders.*, 0, 1, months) > 0 FOR EACH customers.customer_id "
-    "WHERE COUNT(orders.*, -6, 0, months) > 0"
-)
+QUERY = "PREDICT COUNT(orders.*, 0, 1, months) > 0 FOR EACH customers.customer_id"
 STAGES = ("ingest", "training table", "fit", "prediction table", "score everybody")
 
 
