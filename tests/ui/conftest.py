@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.ui.shop import QUERY, write_shop
 
 from relcast.core.settings import Settings
+from tests.ui.shop import QUERY, write_shop
 
 PASSWORD = "correct horse battery staple"
 XSS = "<img src=x onerror=window.hacked=1>"

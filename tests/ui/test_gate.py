@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.ui.conftest import PASSWORD
 
 from relcast.ui.mounting import SESSIONS_FILE
 from relcast.ui.sessions import COOKIE
+from tests.ui.conftest import PASSWORD
 
 PAGES = (
     "/",

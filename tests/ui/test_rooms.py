@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+
 from tests.ui.conftest import XSS
 from tests.ui.shop import QUERY
 

@@ -40,7 +40,6 @@ class Scores:
     metrics: tuple[str, ...]
     rows: int | None
     rivals: tuple[Rival, ...]
-    best_baseline: str | None
     verdict: str
     regime: str
     warnings: tuple[str, ...]
@@ -114,7 +113,6 @@ def scores_of(report: Mapping[str, Any] | None) -> Scores | None:
     measured = model[split]
     name = str(evaluation.get("learner") or "model")
     rivals = [Rival(f"Model ({name})", True, _metrics(measured))]
-    best = evaluation.get("best_baseline")
     metric = str(evaluation["tune_metric"])
     others = [
         Rival(str(other), False, _metrics(splits[split]))
@@ -133,7 +131,6 @@ def scores_of(report: Mapping[str, Any] | None) -> Scores | None:
         metrics=(metric, *(n for n in names if n != metric)),
         rows=measured.get("rows"),
         rivals=(*rivals, *others),
-        best_baseline=None if best is None else str(best),
         verdict=str(evaluation.get("verdict") or ""),
         regime=str(evaluation.get("regime") or ""),
         warnings=tuple(str(w) for w in evaluation.get("warnings", ())),
@@ -145,7 +142,8 @@ def headline(report: Mapping[str, Any] | None) -> Headline | None:
     scores = scores_of(report)
     if scores is None:
         return None
-    best = next((r for r in scores.rivals if r.name == scores.best_baseline), None)
+    # The strictest comparison: the baseline that is best here, whichever was best on validation.
+    best = next((r for r in scores.rivals[1:] if r.value(scores.metric) is not None), None)
     return Headline(
         metric=scores.metric,
         split=scores.split,

@@ -112,6 +112,6 @@ def draw_curve(points: Sequence[tuple[float, float]], label: str, unit: str) -> 
                 ui.element("line").props.update(line)
             ui.element("polyline").props["points"] = path
         with html.div().classes("rc-axis"):
-            html.span(f"{unit} {words.number(left)}")
+            html.span(f"{unit} {words.amount(left)}")
             html.span(f"{label} {words.number(bottom)} to {words.number(top)}")
-            html.span(f"{unit} {words.number(right)}")
+            html.span(f"{unit} {words.amount(right)}")
