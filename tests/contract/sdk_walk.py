@@ -73,6 +73,16 @@ def walk(url: str, key: str, data: str) -> dict[str, Any]:
         n: next(iter(t.get_stats("minimal").values()))["COUNT"] for n, t in tables.items()
     }
 
+    # A plain directory on the server; loading rebuilds its connector from the definition.
+    folder = kumoai.S3Connector(root_dir=data)
+    found["folder_tables"] = sorted(folder.table_names())
+    local = kumoai.Table.from_source_table(folder["orders"]).infer_metadata()
+    local.save("local orders")
+    found["folder_table"] = [
+        local.primary_key.name,
+        kumoai.Table.load("local orders").time_column.name,
+    ]
+
     # Errors must come with the server's words.
     wrong = "PREDICT COUNT(order.*, 0, 30, days) FOR EACH customers.customer_id"
     try:

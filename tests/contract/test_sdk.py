@@ -72,7 +72,15 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the user's files."""
+    folder = tmp_path_factory.mktemp("walk") / "data"
+    write_shop(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[tuple[str, str]]:
     """A server as its users start it: URL and first key, both read from what it prints."""
     home = tmp_path_factory.mktemp("sdk") / "home"
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -82,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         [sys.executable, "-m", "relcast.cli", "serve", "--home", str(home), "--port", str(port)],
         stdout=log,
         stderr=subprocess.STDOUT,
-        env=environment(RELCAST_THREADS="1"),
+        env=environment(RELCAST_THREADS="1", RELCAST_DATA_ROOTS=str(data)),
         start_new_session=True,
     )
     url = f"http://127.0.0.1:{port}"
@@ -111,11 +119,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-def walk(server: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Walk:
+def walk(server: tuple[str, str], data: Path) -> Walk:
     assert version("kumoai") == "2.22.0"
     url, key = server
-    data = tmp_path_factory.mktemp("walk") / "data"
-    write_shop(data)
     done = subprocess.run(
         [sys.executable, str(WALK), f"{url}/api", key, str(data)],
         capture_output=True,
@@ -153,6 +159,11 @@ def test_graphs_are_saved_loaded_and_copied(walk: Walk):
     assert "@" in snapshot
     assert walk.found["rows"]["customers"] == CUSTOMERS
     assert walk.found["edge_stats"] == [CUSTOMERS, walk.found["rows"]["orders"]]
+
+
+def test_directories_of_the_server_are_read(walk: Walk):
+    assert walk.found["folder_tables"] == ["customers", "orders", "regions"]
+    assert walk.found["folder_table"] == ["order_id", "time"]
 
 
 def test_a_bad_query_is_told_in_the_servers_words(walk: Walk):

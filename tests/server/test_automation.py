@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+
 from tests.server.conftest import SPEND, Shop
 from tests.server.test_every_route import assert_problem
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from tests.server.conftest import Shop, write_shop
 from tests.server.test_every_route import assert_problem
 

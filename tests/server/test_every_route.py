@@ -6,12 +6,12 @@ import re
 
 import httpx
 import pytest
-from tests.server.conftest import Shop
 
 from relcast.core.errors import Forbidden
 from relcast.jobs import Platform
 from relcast.server import create_app
 from relcast.server.routing import RouteSpec
+from tests.server.conftest import Shop
 
 FIELDS = {
     "type", "title", "status", "detail", "code", "request_id", "hint", "errors", "position",

@@ -13,8 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from tests.server.conftest import Running, Shop
-from tests.server.test_every_route import assert_problem
 
 from relcast.core.settings import Settings
 from relcast.jobs import Platform
@@ -22,6 +20,8 @@ from relcast.server import create_app, install_browser_sessions, run_server
 from relcast.server import signing as signing_module
 from relcast.server.middleware import AllowedHosts, is_loopback
 from relcast.server.signing import sign
+from tests.server.conftest import Running, Shop
+from tests.server.test_every_route import assert_problem
 
 
 def upload_url(shop: Shop, parts: int = 1) -> dict[str, str]:

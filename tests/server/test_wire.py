@@ -178,7 +178,7 @@ def test_paths_become_root_and_table(path: str, root: str, table: str):
     assert location_of(S3SourceTable(path)) == Location(None, root, table)
 
 
-@pytest.mark.parametrize("path", ["s3://bucket/orders.parquet", "orders.parquet", "/", ""])
+@pytest.mark.parametrize("path", ["s3://bucket/orders.parquet", "orders.parquet", "???", "/", ""])
 def test_other_paths_are_refused(path: str):
     with pytest.raises(InvalidRequest):
         location_of(S3SourceTable(path))
@@ -242,6 +242,8 @@ def test_anchor_times_are_nanoseconds():
         JobKind.prediction_table, JobState.DONE, config={"anchor": "2024-03-01T12:00:00Z"}
     )
     assert prediction_table_request(table_job).plan.anchor_time == moment
+    with pytest.raises(InvalidRequest):
+        prediction_anchor_of(PredictionTableGenerationPlan(-(2**70)))
     empty = job(JobKind.prediction_table, JobState.QUEUED)
     assert prediction_table_request(empty).plan.anchor_time == InferredType.VALUE
 

@@ -104,9 +104,10 @@ def list_source_tables(request: Request, body: SourceTableListRequest) -> Respon
 def get_table_data(request: Request, body: SourceTableDataRequest) -> Response:
     platform = platform_of(request)
     asked = body.source_table_request
-    if not 0 <= body.sample_rows <= 1000:
+    # Out of range, the wire type's own check puts its error where the number was.
+    if not isinstance(body.sample_rows, int) or not 0 <= body.sample_rows <= 1000:
         raise InvalidRequest(
-            f"sample_rows is {body.sample_rows}", hint="Ask for 0 to 1000 sample rows."
+            f"sample_rows does not fit ({body.sample_rows})", hint="Ask for 0 to 1000 sample rows."
         )
     if isinstance(asked, S3SourceTableRequest):
         root = asked.s3_root_dir

@@ -7,7 +7,8 @@ know are accepted and do nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from kumoapi.model_plan import (
     ColumnProcessingPlan,
@@ -27,6 +28,7 @@ from kumoapi.pquery import QueryType
 from kumoapi.task import TaskType as WireTaskType
 
 from relcast.core.clock import isoformat
+from relcast.core.errors import InvalidRequest
 from relcast.core.schema import Graph
 from relcast.pql.ast import CheckedQuery, aggregations
 from relcast.tasks import TablePlan
@@ -38,6 +40,8 @@ __all__ = [
     "suggest_table_plan",
     "table_plan_of",
 ]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def suggest_table_plan(query: CheckedQuery, graph: Graph) -> TrainingTableGenerationPlan:
@@ -78,11 +82,15 @@ def prediction_anchor_of(plan: PredictionTableGenerationPlan) -> str | None:
     anchor = _given(plan.anchor_time)
     if anchor is None:
         return None
-    from datetime import UTC, datetime, timedelta
-
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    # Nanoseconds since the epoch; the plan's own validator has turned times into these.
-    return isoformat(epoch + timedelta(microseconds=int(anchor) // 1000))
+    try:
+        # Nanoseconds since the epoch; the plan's own validator has turned times into these.
+        return isoformat(_EPOCH + timedelta(microseconds=int(anchor) // 1000))
+    except OverflowError:
+        raise InvalidRequest(
+            f"The anchor time {anchor} is no time that a table could hold",
+            code="request.bad_time",
+            hint="Give nanoseconds since 1970, between the years 1677 and 2262.",
+        ) from None
 
 
 def suggest_model_plan(
@@ -120,8 +128,8 @@ def suggest_model_plan(
 def model_plan_of(plan: ModelPlan) -> dict[str, Any]:
     """Return our model plan, as JSON, of whatever part of a wire plan came back.
 
-    The run mode itself is not on the wire; the number of experiments tells it (1 debug, up to 4
-    fast, up to 8 normal, above best), as ``suggest_model_plan`` wrote it.
+    The run mode itself is not on the wire; the number of experiments tells it: the first of debug,
+    fast, normal and best that makes at least so many, as ``suggest_model_plan`` wrote it.
     """
     job = plan.training_job
     experiments = _given(job.num_experiments)
@@ -139,8 +147,13 @@ def model_plan_of(plan: ModelPlan) -> dict[str, Any]:
 def _run_mode(experiments: int | None) -> str:
     if experiments is None:
         return "fast"
-    limits = ((1, "debug"), (4, "fast"), (8, "normal"))
-    return next((mode for limit, mode in limits if experiments <= limit), "best")
+    from relcast.learners import ModelPlan as OurPlan
+
+    modes: tuple[Literal["debug", "fast", "normal"], ...] = ("debug", "fast", "normal")
+    for mode in modes:
+        if experiments <= max(OurPlan(run_mode=mode).budget().experiments, 1):
+            return mode
+    return "best"
 
 
 def _given(value: Any) -> Any:

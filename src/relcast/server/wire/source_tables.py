@@ -89,7 +89,7 @@ def location_of(source: SourceTableType) -> Location:
         DataSourceType.ADLS: lambda s: s.adls_path,
     }[source.data_source_type](source)
     if source.connector_id is not None:
-        name = source.source_table_name or (source.table if path else None)
+        name = source.source_table_name or _table_name(path)
         if not name:
             raise InvalidRequest(
                 "The source table has neither a name nor a path",
@@ -98,16 +98,20 @@ def location_of(source: SourceTableType) -> Location:
             )
         return Location(source.connector_id, None, name)
     plain = plain_root(path.rstrip("/"))
-    root, _, name = plain.rpartition("/")
-    if not name or not root:
+    root, _, last = plain.rpartition("/")
+    if not last or not root:
         raise InvalidRequest(
             f"{path!r} is not the path of a table",
             code="source.unnamed",
             hint="Write it as <root>/<table>.parquet, <root>/<table>.csv or <root>/<table>/.",
         )
-    if not path.endswith("/"):
-        name = name.rsplit(".", maxsplit=1)[0] if "." in name else name
-    return Location(None, root, name)
+    return Location(None, root, _table_name(path))
+
+
+def _table_name(path: str) -> str:
+    """Return the table's name of a path: a directory's own, or a file's without its ending."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return last if path.endswith("/") or "." not in last else last.rpartition(".")[0]
 
 
 def wire_source_table(ref: SourceRef, file_type: FileType | None) -> S3SourceTable:
