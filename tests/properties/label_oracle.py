@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
-from tests.tasks.worlds import World
 
 from relcast.core.schema import Table
 from relcast.pql.ast import (
@@ -27,6 +26,7 @@ from relcast.pql.ast import (
     Operator,
     Or,
 )
+from tests.tasks.worlds import World
 
 Row = dict[str, Any]
 DROPPED = object()

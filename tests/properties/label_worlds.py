@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from tests.tasks.worlds import World, WorldTable
 
 from relcast.core.schema import Link
+from tests.tasks.worlds import World, WorldTable
 
 LATEST = [
     "2024-02-29", "2023-03-31", "2024-03-31 12:30:00", "2020-12-31 23:59:59", "2023-07-15 06:00:00",

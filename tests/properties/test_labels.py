@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.properties.label_oracle import DROPPED, Oracle
-from tests.properties.label_worlds import Case, draw_case, permuted, shifted
 
 from relcast.core.errors import InvalidRequest, PqlError, TaskError
 from relcast.pql import CheckedQuery, check
@@ -22,6 +20,8 @@ from relcast.snapshots import Snapshot
 from relcast.tasks import Frame, TimeRange, evaluate_target, examples_at, make_anchors, population
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.splits import LEFT_OUT, parse_split, split_anchors
+from tests.properties.label_oracle import DROPPED, Oracle
+from tests.properties.label_worlds import Case, draw_case, permuted, shifted
 
 CHUNK = 25
 # pql refuses what cannot vary, such as COUNT(...) IS NULL; these draws are drawn again.

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from tests.tasks.worlds import shop
 
 from relcast.core.errors import InvalidRequest, TaskError
 from relcast.pql import check
 from relcast.tasks import Frame, TablePlan, TimeRange, make_anchors
 from relcast.tasks.anchors import ranges_to_anchors
+from tests.tasks.worlds import shop
 
 DAY0 = pd.Timestamp("2023-01-01")
 GRAPH = shop({"customer": [1], "time": [DAY0]}).graph()

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.tasks.worlds import World, WorldTable, shop
 
 from relcast.core.errors import InvalidRequest, PqlError, TaskError
 from relcast.core.schema import Link, TaskType
 from relcast.pql import check
 from relcast.tasks import TablePlan, TrainingTable, make_training_table
+from tests.tasks.worlds import World, WorldTable, shop
 
 DAY0 = pd.Timestamp("2023-01-01")
 

@@ -10,8 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.tasks.test_generate import at, daily, people
-from tests.tasks.worlds import World, WorldTable
 
 from relcast.core.errors import SourceError, TaskError
 from relcast.core.schema import Link, TaskType
@@ -28,6 +26,8 @@ from relcast.tasks import (
     prediction_table_from_rows,
     training_table_from_rows,
 )
+from tests.tasks.test_generate import at, daily, people
+from tests.tasks.worlds import World, WorldTable
 
 COUNT = "PREDICT COUNT(orders.*, 0, 10) > 2 FOR EACH customers.id"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.tasks.worlds import World, WorldTable
 
 from relcast.core.schema import Link
 from relcast.pql import check
 from relcast.tasks import examples_at, make_training_table, training_table_from_rows
+from tests.tasks.worlds import World, WorldTable
 
 FOR_EACH = "FOR EACH drivers.driverId"
 TASKS = {
