@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.relations.databases import EPOCH, random_database
 
 from relcast.core.schema import Link
 from relcast.relations import build, known_slices, latest_known, rows_known
+from tests.relations.databases import EPOCH, random_database
 
 EVENTS = Link("events", "entity_id", "entities")
 

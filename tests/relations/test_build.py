@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.relations.databases import DAY, EPOCH, Database, moments, random_database
 
 from relcast.core.errors import SchemaError
 from relcast.core.schema import Link
 from relcast.relations import NOT_A_TIME, Relations, build
+from tests.relations.databases import DAY, EPOCH, Database, moments, random_database
 
 
 def _links_by_hand(db: Database, link: Link) -> dict[object, list[object]]:

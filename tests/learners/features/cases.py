@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from tests.relations.databases import EPOCH, Database
 
 from relcast.core.schema import Graph
 from relcast.pql import check
 from relcast.pql.ast import CheckedQuery
 from relcast.relations import Relations
+from tests.relations.databases import EPOCH, Database
 
 TARGETS = (
     "COUNT(events.*, 0, 10, days)",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-from tests.learners.features.cases import examples, query_for, same
-from tests.relations.databases import EPOCH, change_future, permuted, random_database, shifted
 
 from relcast.learners.features import FeatureSet
 from relcast.relations import build
+from tests.learners.features.cases import examples, query_for, same
+from tests.relations.databases import EPOCH, change_future, permuted, random_database, shifted
 
-SEEDS = range(60)
+SEEDS = range(200)
+LONG = range(200, 5000)
 ANCHOR = EPOCH + np.timedelta64(50, "D")
 
 
@@ -37,7 +39,15 @@ def test_rows_after_the_anchor_change_nothing(seed, tmp_path):
     same(values, changed, [f.name for f in made.features])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.long
+def test_rows_after_the_anchor_change_nothing_at_length(tmp_path):
+    for seed in LONG:
+        root = tmp_path / str(seed)
+        test_rows_after_the_anchor_change_nothing(seed, root)
+        shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("seed", range(60))
 def test_the_order_of_rows_changes_nothing(seed, tmp_path):
     db = random_database(seed)
     made, values, _ = _matrix(db, tmp_path, seed, (20, 50))

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from tests.learners.features.cases import examples
-from tests.relations.databases import EPOCH, Database, moments, random_database
 
 from relcast.core.errors import ModelError
 from relcast.core.schema import Link
 from relcast.learners.features import FeatureSet
 from relcast.pql import check
 from relcast.relations import build
+from tests.learners.features.cases import examples
+from tests.relations.databases import EPOCH, Database, moments, random_database
 
 DAYS = (20, 50, 80)
 

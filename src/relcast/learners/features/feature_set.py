@@ -171,12 +171,20 @@ class FeatureSet:
 
 
 def _groups(features: Sequence[Feature]) -> list[list[int]]:
-    """Return the places of features that one pass computes."""
-    groups: dict[Any, list[int]] = {}
+    """Return the places of features that one pass computes; passes of one value in a row."""
+    groups: dict[Any, dict[Any, list[int]]] = {}
     for place, feature in enumerate(features):
-        recipe = feature.recipe
-        groups.setdefault(_key(recipe), []).append(place)
-    return list(groups.values())
+        passes = groups.setdefault(feature.recipe.value, {})
+        passes.setdefault(_key(feature.recipe), []).append(place)
+    # The past reads several values, so that its parts may stand under any of them.
+    found = [places for passes in groups.values() for places in passes.values()]
+    past = [k for places in found if _family(features, places) == "past" for k in places]
+    others = [places for places in found if _family(features, places) != "past"]
+    return [past, *others] if past else others
+
+
+def _family(features: Sequence[Feature], places: Sequence[int]) -> str:
+    return features[places[0]].recipe.family
 
 
 def _key(recipe: Any) -> Any:

@@ -66,15 +66,14 @@ class _Offers:
         gap, self.span = float("nan"), 0
         if self.target is not None:
             link = self.target.aggregations[0].link
-            arrays = self.relations.link(link)
-            time = arrays.child_time
-            if time is not None and len(time):
+            arrays, moments = self.relations.link(link), self.relations.table(link.table).time
+            if arrays.child_time is not None and moments is not None:
                 owners = self.columns.known(self.entity_table)
-                gap = typical_gap(arrays.indptr, np.asarray(time), owners, self.until)
-                last = int(time.max()) if self.until is None else self.until
-                moments = self.relations.table(link.table).time
-                past = np.asarray(moments)[self.columns.known(link.table)]
-                self.span = max(0, last - int(past.min())) if len(past) else 0
+                gap = typical_gap(arrays.indptr, arrays.child_time, owners, self.until)
+                past = moments[self.columns.known(link.table)]
+                if len(past):
+                    last = int(past.max()) if self.until is None else self.until
+                    self.span = max(0, last - int(past.min()))
         self.windows = choose(self.target, gap, self.span)
         self.horizon = self.windows[0].width if self.target is not None else 0
 
@@ -99,7 +98,7 @@ class _Offers:
                 recipe = Recipe("past", "value", value=value, other=k)
                 self._add(0.0 + 0.01 * k, f"{what} in {label}", recipe, part, label)
             for k in spans:
-                label = f"the last {k} windows"
+                label = _last_windows(k)
                 recipe = Recipe("past", "mean", value=value, other=k)
                 self._add(0.05, f"mean of {what} in {label}", recipe, part, label)
             self._target_stream(number, value)
@@ -110,7 +109,7 @@ class _Offers:
                 recipe = Recipe("past", "truth", other=k)
                 self._add(0.0 + 0.01 * k, f"target was true in {label}", recipe, part, label)
             for k in spans:
-                label = f"the last {k} windows"
+                label = _last_windows(k)
                 recipe = Recipe("past", "frequency", other=k)
                 self._add(0.02, f"share of {label} in which target was true", recipe, part, label)
             recipe = Recipe("past", "windows since", other=reach)
@@ -398,6 +397,8 @@ class _Offers:
             self._add(rank + 0.02 * k, name, recipe, value, None)
         if not brief:
             for window in self.windows[1:3]:
+                if window.width < 0:
+                    continue
                 recipe = Recipe("timing", "faded count", (), stream, value, other=window.width)
                 half = window.label.removeprefix("the last ")
                 name = f"count of {what}{of}, weights halving every {half}"
@@ -472,3 +473,7 @@ class _Offers:
         sizes = np.bincount(owner, minlength=1).astype(np.float64)
         share = min(1.0, YEAR / max(1, self.span))
         return bool((sizes**2).sum() * share < 2e8)
+
+
+def _last_windows(count: int) -> str:
+    return "the last window" if count == 1 else f"the last {count} windows"

@@ -84,6 +84,7 @@ class Resolver:
         self.target = target
         self._seeds: dict[tuple[Step, ...], Rows] = {(): rows}
         self._events: dict[tuple[str, tuple[Link, ...]], Events] = {}
+        self._latest: tuple[Value, Numbers] | None = None
 
     def seed(self, steps: tuple[Step, ...]) -> Rows:
         """Return the row that a walk from each entity ends on (int64[n]), -1 where it ends early.
@@ -120,7 +121,15 @@ class Resolver:
         return self.seed(stream.seed) if stream.down else np.zeros(len(self.rows), dtype=np.int64)
 
     def numbers(self, value: Value) -> Numbers:
-        """Return a value as a number for every row of the table it belongs to."""
+        """Return a value as a number for every row of the table it belongs to.
+
+        The latest is kept: families that read one value come one after the other.
+        """
+        if self._latest is None or self._latest[0] != value:
+            self._latest = (value, self._numbers(value))
+        return self._latest[1]
+
+    def _numbers(self, value: Value) -> Numbers:
         match value.kind:
             case "own":
                 return self._own(value)
