@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from relcast.core.errors import InternalError, PqlError, RelcastError, UserError
+from relcast.core.errors import InternalError, RelcastError, UserError
 
 __all__ = [
     "PROBLEM_MEDIA_TYPE",
@@ -139,15 +139,11 @@ def _from_relcast(request: Request, error: RelcastError) -> ProblemResponse:
         headers["WWW-Authenticate"] = 'ApiKey realm="relcast", header="X-API-Key"'
     if error.status == 429:
         headers["Retry-After"] = str(getattr(error, "retry_after", 5))
-    detail = error.message
-    if isinstance(error, PqlError) and error.faults:
-        # The places stand in the sentence too: the SDK shows nothing else.
-        detail = error.message
     return problem_of(
         request,
         error.status,
         error.code,
-        detail,
+        error.message,
         hint=error.hint,
         errors=[f.to_json() for f in error.faults],
         headers=headers,

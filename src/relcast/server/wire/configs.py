@@ -10,7 +10,6 @@ from typing import Any
 
 from kumoapi.data_snapshot import GraphSnapshotID
 from kumoapi.jobs import (
-    BaselineJobRequest,
     BatchPredictionOptions,
     BatchPredictionRequest,
     GeneratePredictionTableRequest,
@@ -30,7 +29,6 @@ from relcast.catalog import JobRecord
 from relcast.core.clock import parse_time
 
 __all__ = [
-    "baseline_request",
     "prediction_request",
     "prediction_table_request",
     "training_request",
@@ -67,17 +65,6 @@ def training_request(job: JobRecord) -> TrainingJobRequest:
         job_tags=dict(job.tags),
         pquery_id=job.query_id or "",
         model_plan=_model_plan(job.config.get("model_plan") or {}),
-        graph_snapshot_id=_snapshot(job),
-        train_table_job_id=job.config.get("training_table_job_id"),
-    )
-
-
-def baseline_request(job: JobRecord) -> BaselineJobRequest:
-    """Return the request of a baseline job."""
-    return BaselineJobRequest(
-        job_tags=dict(job.tags),
-        pquery_id=job.query_id or "",
-        metrics=list((job.config.get("model_plan") or {}).get("metrics") or ()),
         graph_snapshot_id=_snapshot(job),
         train_table_job_id=job.config.get("training_table_job_id"),
     )

@@ -10,8 +10,6 @@ from kumoapi.common import JobSource, JobStatus, ValidationResponse
 from kumoapi.data_snapshot import JobState as WireJobState
 from kumoapi.jobs import (
     AutoTrainerProgress,
-    BaselineEvaluationMetrics,
-    BaselineJobSummary,
     BatchPredictionJobSummary,
     ErrorDetail,
     ErrorDetails,
@@ -30,8 +28,6 @@ from relcast.core.errors import Fault, Position, RelcastError, UserError
 from relcast.server.wire.codec import aware, validation
 
 __all__ = [
-    "JOB_STATES",
-    "baseline_summary",
     "error_details",
     "error_of",
     "job_resource",
@@ -45,7 +41,6 @@ __all__ = [
     "training_summary",
 ]
 
-JOB_STATES: Mapping[JobStatus, JobState] = {JobStatus(state.value): state for state in JobState}
 _CANCELLED = "The job was cancelled before it had finished."
 
 
@@ -187,23 +182,6 @@ def training_summary(job: JobRecord) -> TrainingJobSummary | None:
         ),
         total_elapsed_time=_duration(job),
         automl_experiments_completed=_trials(result.get("trials")),
-    )
-
-
-def baseline_summary(job: JobRecord) -> BaselineJobSummary | None:
-    """Return each baseline's metrics; None before the end."""
-    if job.state is not JobState.DONE:
-        return None
-    baselines: Mapping[str, Any] = (job.result or {}).get("baselines") or {}
-    return BaselineJobSummary(
-        total_elapsed_time=_duration(job),
-        eval_metrics={
-            name: BaselineEvaluationMetrics(
-                test_metrics=_metrics(found.get("test")),
-                validation_metrics=_metrics(found.get("validation") or found.get("val")),
-            )
-            for name, found in baselines.items()
-        },
     )
 
 
