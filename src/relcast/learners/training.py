@@ -25,6 +25,7 @@ from relcast.learners.plan import Budget
 from relcast.learners.protocol import Asked, Target
 from relcast.learners.sampling import sample_rows
 from relcast.learners.search import Effort, Search, effort
+from relcast.learners.support import MOST_OUTSIDE, outside_share
 from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
 
 if TYPE_CHECKING:
@@ -173,9 +174,10 @@ def train_trees(
     scaling = _Scaling.of(target, train.label)
     work = _Work(relations, trees, scaling, settings, report)
     candidates = len(features.features)
+    screened, clocks = work.screen(train, valid)
     trees = replace(
         trees,
-        features=work.screen(train),
+        features=screened,
         centre=scaling.centre,
         scale=scaling.scale,
     )
@@ -192,6 +194,7 @@ def train_trees(
         "validation_rows": checked.report,
         "features": len(trees.features.features),
         "candidate_features": candidates,
+        "clocks": list(clocks),
         "refit": budget.refit,
         "out_of_time": any(trial.out_of_time for trial, _ in grown),
     }
@@ -246,8 +249,11 @@ class _Work:
             reference,
         )
 
-    def screen(self, train: Fold) -> FeatureSet:
-        """Return the features that carry gain on a sample, and at most the budget's number."""
+    def screen(self, train: Fold, valid: Fold) -> tuple[FeatureSet, tuple[str, ...]]:
+        """Return the features that carry gain on a sample, at most the budget's number.
+
+        Beside them, the names of the clocks that were left out (see ``support``).
+        """
         features, budget = self.trees.features, self.settings.budget
         count = len(features.features)
         rng = np.random.default_rng([self.settings.seed, 5])
@@ -260,10 +266,18 @@ class _Work:
             least = np.nanmin(np.nan_to_num(matrix, nan=np.inf), axis=0, initial=np.inf)
         missing = np.isnan(matrix).any(axis=0)
         varied = (spread > least) | (missing & (spread >= least))
+        clock = np.zeros(count, dtype=bool)
+        if valid.asked.anchor is not None:
+            later = valid.asked.take(np.sort(rng.permutation(len(valid))[:_SCREEN_ROWS]))
+            ahead = self.trees.matrix(self.relations, later, self.settings.threads)
+            clock = varied & (outside_share(matrix, ahead) > MOST_OUTSIDE)
+        clocks = tuple(f.name for f, out in zip(features.features, clock, strict=True) if out)
+        varied &= ~clock
+        matrix[:, clock] = np.nan
         if len(train) <= _SCREEN_ROWS and int(varied.sum()) <= budget.features:
             # Little data trains in seconds; a screen on the same rows would only add noise.
             kept = np.flatnonzero(varied)
-            return features.select(kept) if len(kept) < count else features
+            return (features.select(kept) if 0 < len(kept) < count else features), clocks
         outputs = self.trees.outputs
         first = Search(
             self.trees.target.task_type,
@@ -291,7 +305,7 @@ class _Work:
             enough = int(np.searchsorted(total, _KEPT_GAIN * total[-1])) + 1
             useful = order[: min(enough, budget.features)]
             kept = np.sort(useful[grown.gain[useful] > 0])
-        return features.select(kept) if 0 < len(kept) < count else features
+        return (features.select(kept) if 0 < len(kept) < count else features), clocks
 
     def search(
         self, matrix: Values, train: Fold, check: Values, valid: Fold
