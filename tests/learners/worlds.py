@@ -111,7 +111,7 @@ def write_shop(folder: Path, *, customers: int, days: int, seed: int) -> None:
     owner, at = owner[stays], at[stays]
     n = len(owner)
     turned = at > (rng.uniform(0.2, 1.5, customers) * days * 86_400)[owner]
-    own_taste = rng.random(n) < 0.85
+    own_taste = rng.random(n) < 0.65
     liked = np.where(turned, other_taste[owner], taste[owner])
     kind = np.where(own_taste, liked, rng.integers(0, 4, n))
     age = np.where(

@@ -147,8 +147,10 @@ def global_baselines(
     """Return the baselines that give everybody one answer, from training labels float64[n]."""
     w = np.ones(len(label)) if weight is None else weight
     if target.task_type is TaskType.REGRESSION:
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.array([np.average(label, weights=w)])
         return [
-            ConstantBaseline("global mean", target, np.array([np.average(label, weights=w)])),
+            ConstantBaseline("global mean", target, mean),
             ConstantBaseline("global median", target, np.array([_median(label, w)])),
         ]
     if target.task_type is TaskType.BINARY_CLASSIFICATION:

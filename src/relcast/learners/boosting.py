@@ -34,6 +34,8 @@ Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
 _REPORT_EVERY = 10
+_LEAST_GAIN = 1e-5
+"""Share of the loss that a tree must take away, else a fit crawls on for hundreds of trees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def grow(
         if valid is not None:
             _, _, value, higher = booster.eval_valid()[0][:4]
             loss = -value if higher else value
-            if loss < best - 1e-12 * abs(loss):
+            if loss < best - _LEAST_GAIN * abs(loss):
                 best, best_at = loss, count
             if report is not None and count % _REPORT_EVERY == 0:
                 report(count, value)

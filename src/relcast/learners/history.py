@@ -75,10 +75,11 @@ class History:
             kernels.expanding_mode(self.indptr, self.label.astype(np.int64), classes, out)
         else:
             sizes = np.diff(self.indptr)
-            before = np.append(0.0, np.cumsum(self.label))
             begin = np.repeat(self.indptr[:-1], sizes)
             place = np.arange(len(self.label))
-            out = (before[1:] - before[begin]) / (place - begin + 1)
+            with np.errstate(over="ignore", invalid="ignore"):
+                before = np.append(0.0, np.cumsum(self.label))
+                out = (before[1:] - before[begin]) / (place - begin + 1)
         return out
 
     def places(self, relations: Relations, entity: Index, until: Index) -> Index:

@@ -254,8 +254,9 @@ def _ratios(part: Float, whole: Float) -> Float:
 
 
 class RegressionMetrics:
-    """Errors of predicted numbers."""
+    """Errors of predicted numbers; one that is beyond all numbers is infinite, not an error."""
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __init__(self, target: Float, values: Float) -> None:
         error = np.abs(target - values)
         size = np.abs(target)
@@ -266,6 +267,7 @@ class RegressionMetrics:
         self._percent = error / np.maximum(size, np.finfo(np.float64).eps)
         self._symmetric = np.divide(2 * error, both, out=np.zeros_like(error), where=both > 0)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def compute(self, names: Sequence[str], weight: Float | None = None) -> dict[str, float]:
         w = np.ones(len(self._target)) if weight is None else weight
         total = float(w.sum())

@@ -59,9 +59,9 @@ def effort(cells: int, iterations: int, trials: int, width: int) -> Effort:
     if cells <= _SMALL:
         rate, most, some = 0.04, iterations, trials
     elif cells <= _LARGE:
-        rate, most, some = 0.06, max(40, iterations // 2), max(1, trials // 2)
+        rate, most, some = 0.1, max(40, iterations // 3), max(1, trials // 2)
     else:
-        rate, most, some = 0.1, max(40, iterations // 4), max(1, trials // 4)
+        rate, most, some = 0.12, max(40, iterations // 4), max(1, trials // 4)
     most = max(20, most // max(1, width // 4))
     rate = max(rate, _LEAST_WAY / most)
     return Effort(most, max(20, min(80, most // 8)), rate, some)

@@ -27,6 +27,7 @@ Values = npt.NDArray[np.float32]
 
 _CHUNK_BYTES = 128 * 2**20
 _MOST_CLASSES = 60
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 def chunks(rows: int, features: int) -> Iterator[slice]:
@@ -121,7 +122,8 @@ class TreeModel:
             part = member.weight * boosting.raw_scores(booster, values, threads)
             total = part if total.shape != part.shape else total + part
         if self.target.task_type is TaskType.REGRESSION:
-            return self.centre + self.scale * total
+            with np.errstate(over="ignore"):
+                return np.clip(self.centre + self.scale * total, -_LARGEST, _LARGEST)
         return total
 
     def link(self, raw: Float) -> Float:
@@ -155,8 +157,9 @@ class TreeModel:
         for member, booster in zip(self.members, self._boosters, strict=True):
             total += member.weight * boosting.contributions(booster, values, threads)
         if self.target.task_type is TaskType.REGRESSION:
-            total *= self.scale
-            total[:, :, -1] += self.centre
+            with np.errstate(over="ignore"):
+                total *= self.scale
+                total[:, :, -1] += self.centre
         return total
 
     def explain(
