@@ -148,7 +148,8 @@ def prediction(run: Run) -> dict[str, Any]:
     table_job = config["prediction_table_job_id"]
     model_id = config["model_id"] or _result_of(run, config["training_job_id"])["model_id"]
     model = run.catalog.models.get(model_id)
-    if table_job is None or table_job == _inner(run, JobKind.prediction_table):
+    own_table = table_job is None or table_job == _inner(run, JobKind.prediction_table)
+    if own_table:
         table_job = _inner(run, JobKind.prediction_table)
         table = _prediction_table(run, table_job)
         _keep_inner(run, JobKind.prediction_table, table_job, "prediction_table_job_id", table)
@@ -167,6 +168,7 @@ def prediction(run: Run) -> dict[str, Any]:
             threshold=options["threshold"],
             num_classes=options["num_classes"],
             reasons=options["reasons"],
+            highest_first=own_table,
             threads=run.settings.threads,
         )
 

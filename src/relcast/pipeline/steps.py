@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,8 @@ class PredictSpec:
 
     ``threshold`` is for binary classification, ``num_classes`` for multiclass; ``reasons`` is how
     many of the strongest reasons are written for each of the first ``reason_rows`` rows.
+    ``highest_first`` puts the rows of the highest scores first (binary, regression), so that the
+    rows that people look at first have reasons; else rows stay in the order of the table.
     """
 
     store: str
@@ -175,6 +177,7 @@ class PredictSpec:
     num_classes: int | None = None
     reasons: int = 5
     reason_rows: int = 1000
+    highest_first: bool = False
     threads: int = 1
 
 
@@ -336,6 +339,8 @@ def prediction_table(
 
 def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     """Score a prediction table and write the rows. Stages: ``Predicting``, ``Writing``."""
+    import numpy as np
+
     from relcast.learners import FittedModel
     from relcast.outputs import write_reasons, write_table
     from relcast.tasks import PredictionTable
@@ -347,6 +352,13 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     scores = model.predict(
         relations, table.entity, table.anchor, threads=spec.threads, progress=progress
     )
+    if spec.highest_first and scores.values.ndim == 1:
+        order = np.argsort(-scores.values, kind="stable")
+        anchor = None if table.anchor is None else table.anchor[order]
+        table = replace(table, entity=table.entity[order], anchor=anchor)
+        scores = replace(
+            scores, entity=table.entity, anchor=table.anchor, values=scores.values[order]
+        )
     rows = model.to_output(scores, table, threshold=spec.threshold, num_classes=spec.num_classes)
     out = Path(spec.out)
     with progress.stage("Writing", unit="files") as stage:
