@@ -74,12 +74,7 @@ class History:
         elif statistic == "mode":
             kernels.expanding_mode(self.indptr, self.label.astype(np.int64), classes, out)
         else:
-            sizes = np.diff(self.indptr)
-            begin = np.repeat(self.indptr[:-1], sizes)
-            place = np.arange(len(self.label))
-            with np.errstate(over="ignore", invalid="ignore"):
-                before = np.append(0.0, np.cumsum(self.label))
-                out = (before[1:] - before[begin]) / (place - begin + 1)
+            kernels.expanding_mean(self.indptr, self.label, out)
         return out
 
     def places(self, relations: Relations, entity: Index, until: Index) -> Index:
