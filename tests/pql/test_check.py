@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from tests.pql.golden import corpus_graph
 
 from relcast.core.errors import PqlError
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table, TaskType
 from relcast.pql import check, parse, require_supported
 from relcast.pql.ast import And, ColumnRef, Comparison, Not, Operator, Query
+from tests.pql.golden import corpus_graph
 
 EACH_USER = " FOR EACH users.user_id"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.pql.golden import corpus_graph
 
 from relcast.pql import check, describe
+from tests.pql.golden import corpus_graph
 
 
 @pytest.mark.parametrize(

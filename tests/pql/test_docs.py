@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.pql.golden import corpus_graph
 
 from relcast.core.errors import PqlError
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table
 from relcast.pql import check, require_supported
 from relcast.pql.catalogue import ERRORS, WARNINGS
+from tests.pql.golden import corpus_graph
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "pql.md").read_text(encoding="utf-8")
 SECTIONS = re.findall(r"(?s)^### `(pql\.\w+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.pql.golden import corpus_graph
 
 from relcast.pql import complete, tokens
+from tests.pql.golden import corpus_graph
 
 
 def offered(text: str) -> list[str]:

@@ -6,10 +6,10 @@ import itertools
 import random
 
 import pytest
-from tests.pql.golden import blocks, corpus_graph
 
 from relcast.core.errors import PqlError
 from relcast.pql import check, complete, describe, parse, to_text, tokens
+from tests.pql.golden import blocks, corpus_graph
 
 _SEEDS = ["\n".join(line for line in block if not line.startswith(("=> ", "print ", "warn ", "! ")))
           for name in ("pql_corpus.txt", "pql_errors.txt") for block in blocks(name)]  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from tests.pql.golden import blocks, corpus_graph
 
 from relcast.core.errors import Position, PqlError
 from relcast.pql import check, describe, parse, require_supported, to_text
 from relcast.pql.ast import Query
 from relcast.pql.catalogue import ERRORS, WARNINGS
+from tests.pql.golden import blocks, corpus_graph
 
 
 def _split(block: list[str], marks: tuple[str, ...]) -> tuple[str, list[str]]:

@@ -9,12 +9,12 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
-from tests.pql.golden import corpus_graph
 
 from relcast.core.errors import PqlError
 from relcast.pql import parse, to_text
 from relcast.pql.ast import Operator, Unit
 from relcast.pql.build import MAX_DEPTH
+from tests.pql.golden import corpus_graph
 
 HEAD = "PREDICT COUNT(a.*, 0, 1) > 0 FOR EACH c.d WHERE "
 
