@@ -274,7 +274,7 @@ def main() -> int:
         return 0
     finally:
         if server.poll() is None:
-            server.send_signal(signal.SIGINT)
+            server.terminate()
             try:
                 server.wait(30)
             except subprocess.TimeoutExpired:

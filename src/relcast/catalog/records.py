@@ -66,7 +66,6 @@ class JobKind(StrEnum):
     prediction_table = "prediction_table"
     training = "training"
     prediction = "prediction"
-    baseline = "baseline"
 
     @property
     def prefix(self) -> str:
@@ -80,7 +79,6 @@ _PREFIXES = {
     JobKind.prediction_table: "gen-predtable-job",
     JobKind.training: "trainingjob",
     JobKind.prediction: "bp-job",
-    JobKind.baseline: "baseline-job",
 }
 
 

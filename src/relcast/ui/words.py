@@ -28,7 +28,6 @@ _KINDS = {
     "prediction_table": "Prediction table",
     "training": "Training",
     "prediction": "Batch prediction",
-    "baseline": "Baseline",
 }
 _STATES = {
     "NOT_STARTED": "Waiting",
