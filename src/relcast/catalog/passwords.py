@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from functools import cached_property
 
@@ -64,6 +65,18 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
         return stored is not None
+
+    def mark(self, account: str) -> str:
+        """Return a word that changes when the account's password is set anew; "" without one.
+
+        It is the SHA-256 of the stored record, whose salt is random: it tells nothing about the
+        password, and the same password set twice has two marks.
+        """
+        with self._database.read() as connection:
+            stored: str | None = connection.scalar(
+                sa.select(passwords.c.hash).where(passwords.c.account == account)
+            )
+        return "" if stored is None else hashlib.sha256(stored.encode()).hexdigest()
 
     def ensure(self, account: str) -> str | None:
         """Give an account a random password and return it; None when it has one already."""

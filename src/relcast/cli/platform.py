@@ -85,7 +85,7 @@ def reset_key(home: Home = None, *, as_json: AsJson = False) -> None:
 def reset_password(home: Home = None, *, as_json: AsJson = False) -> None:
     """Make a new password for the UI; it stands alone on the last line.
 
-    For the one that was printed at the first start and lost.
+    For the one that was printed at the first start and lost. Whoever was signed in signs in anew.
     """
     from relcast.jobs import Platform
 

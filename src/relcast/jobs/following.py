@@ -7,6 +7,7 @@ from pathlib import Path
 
 from relcast.catalog import JobEvent, JobKind, JobRecord, JobState, Page
 from relcast.core.errors import Conflict, InvalidRequest
+from relcast.jobs.previewing import PredictionPreview, read_preview
 from relcast.jobs.rooms import Rooms, checked_tags
 
 __all__ = ["Following"]
@@ -100,3 +101,25 @@ class Following(Rooms):
         if job.kind is JobKind.training and (model := self.catalog.models.of_job(job_id)):
             return self.home.inside(model.path, Path(name).name)
         return self.home.inside("jobs", job_id, Path(name).name)
+
+    def prediction_preview(self, job_id: str, limit: int) -> PredictionPreview:
+        """Return the first rows of a batch prediction with their strongest reasons.
+
+        Raises ``job.wrong_kind`` for other jobs, ``job.not_done`` before the end, and
+        ``file.not_found`` when the files are gone.
+        """
+        job = self.job(job_id)
+        if job.kind is not JobKind.prediction:
+            raise InvalidRequest(
+                f"Job {job_id} is of kind {job.kind.value}, not a batch prediction",
+                code="job.wrong_kind",
+                hint="Ask for the predictions of a job of kind prediction.",
+            )
+        result = job.result or {}
+        reasons = result.get("reasons")
+        return read_preview(
+            self.output_path(job_id, "predictions.parquet"),
+            self.output_path(job_id, str(reasons)) if reasons else None,
+            result.get("num_entities"),
+            limit,
+        )

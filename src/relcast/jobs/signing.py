@@ -42,6 +42,10 @@ class Signing(Rooms):
         """Whether this is the UI's password (tens of milliseconds, by design)."""
         return self.catalog.passwords.verify(ADMIN, password)
 
+    def admin_password_mark(self) -> str:
+        """Return a word that changes when the UI's password is set anew, in whatever process."""
+        return self.catalog.passwords.mark(ADMIN)
+
     def ensure_admin_password(self) -> str | None:
         """Return the UI's first password, once; None when one is set."""
         return self.catalog.passwords.ensure(ADMIN)

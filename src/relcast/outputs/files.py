@@ -18,12 +18,21 @@ from relcast.core.errors import InvalidRequest, NotFound
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PARTITION", "atomic_path", "read_reasons", "write_reasons", "write_table"]
+__all__ = [
+    "PARTITION",
+    "atomic_path",
+    "csv_of",
+    "read_first_rows",
+    "read_reasons",
+    "write_reasons",
+    "write_table",
+]
 
 PARTITION = "{{PARTITION}}"
 """In a file name: write several parts, each with its number in this place."""
 
 _ROWS_PER_PART = 1_000_000
+_ROWS_PER_CHUNK = 50_000
 
 
 @contextmanager
@@ -78,6 +87,49 @@ def write_table(table: pa.Table, path: Path) -> tuple[Path, ...]:
 
             csv.write_csv(table, temporary)
     return (path,)
+
+
+def read_first_rows(path: Path, limit: int) -> tuple[pa.Table, int]:
+    """Return the first ``limit`` rows of a Parquet file, and how many rows it has in all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(batch_size=limit), None)
+        rows = file.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+        return rows, file.metadata.num_rows
+
+
+def csv_of(path: Path) -> Iterator[bytes]:
+    """Yield a Parquet file as CSV with a header, some rows at a time, so that size is no matter."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    with pq.ParquetFile(path) as file:
+        header = True
+        for batch in file.iter_batches(batch_size=_ROWS_PER_CHUNK):
+            sink = pa.BufferOutputStream()
+            rows = _flat(pa.Table.from_batches([batch]))
+            csv.write_csv(rows, sink, csv.WriteOptions(include_header=header))
+            header = False
+            yield sink.getvalue().to_pybytes()
+        if header:
+            sink = pa.BufferOutputStream()
+            csv.write_csv(_flat(file.schema_arrow.empty_table()), sink)
+            yield sink.getvalue().to_pybytes()
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Return the table with lists as text, since CSV has none."""
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            values = table[index].to_pylist()
+            text = pa.array([None if v is None else str(v) for v in values], pa.string())
+            table = table.set_column(index, field.name, text)
+    return table
 
 
 def write_reasons(

@@ -5,7 +5,6 @@ Files leave only by name through ``Platform.output_path``, which keeps them insi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +15,13 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from relcast.catalog import JobKind, JobRecord
 from relcast.core.clock import utc_now
-from relcast.core.errors import InvalidRequest, NotFound
-from relcast.outputs import read_reasons
+from relcast.core.errors import NotFound
+from relcast.outputs import csv_of
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import API
 from relcast.server.signing import DOWNLOAD_LIFETIME, signed_url
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from relcast.jobs import Platform
 
 __all__ = ["Download", "downloads", "file_answer", "file_url", "preview", "table_urls"]
@@ -36,8 +33,6 @@ MAIN_FILES = {
     JobKind.training: "holdout.parquet",
 }
 """The table that a job of each kind makes."""
-
-_CSV_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +103,7 @@ def file_answer(request: Request, job_id: str, name: str) -> Response:
     job = platform.job(job_id)
     if name not in _names(job) and name.removesuffix(".csv") + ".parquet" in _names(job):
         path = platform_file(platform, job, name.removesuffix(".csv") + ".parquet")
-        return StreamingResponse(_csv(path), media_type="text/csv", headers=_attach(job, name))
+        return StreamingResponse(csv_of(path), media_type="text/csv", headers=_attach(job, name))
     if name not in _names(job):
         raise NotFound(
             f"Job {job_id} has no file of this name",
@@ -132,71 +127,21 @@ def _attach(job: JobRecord, name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{job.id}-{safe}"'}
 
 
-def _csv(path: Path) -> Iterator[bytes]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyarrow import csv
+def preview(platform: Platform, job_id: str, limit: int) -> dict[str, Any]:
+    """Return the first rows of a batch prediction as JSON; times as ISO 8601 in UTC.
 
-    with pq.ParquetFile(path) as file:
-        header = True
-        for batch in file.iter_batches(batch_size=_CSV_ROWS):
-            sink = pa.BufferOutputStream()
-            csv.write_csv(
-                _flat(pa.Table.from_batches([batch])),
-                sink,
-                csv.WriteOptions(include_header=header),
-            )
-            header = False
-            yield sink.getvalue().to_pybytes()
-        if header:
-            names = ",".join(f'"{n}"' for n in file.schema_arrow.names)
-            yield f"{names}\n".encode()
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with lists as text, since CSV has none."""
-    import pyarrow as pa
-
-    for index, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            text = pa.array([None if v is None else str(v) for v in table[index].to_pylist()])
-            table = table.set_column(index, field.name, text)
-    return table
-
-
-def preview(request: Request, job_id: str, limit: int) -> dict[str, Any]:
-    """Return the first rows of a batch prediction, each with its strongest reasons.
-
-    Raises ``job.wrong_kind`` for other jobs and ``job.not_done`` before the end.
+    Raises as ``Platform.prediction_preview`` does.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    platform = platform_of(request)
-    job = platform.job(job_id)
-    if job.kind is not JobKind.prediction:
-        raise InvalidRequest(
-            f"Job {job_id} is of kind {job.kind.value}, not a batch prediction",
-            code="job.wrong_kind",
-            hint="Ask for the predictions of a job of kind prediction.",
-        )
-    with pq.ParquetFile(platform_file(platform, job)) as file:
-        batch = next(file.iter_batches(batch_size=limit), None)
-        columns = file.schema_arrow.names
-    rows = [] if batch is None else _plain(pa.Table.from_batches([batch]))
-    reasons = _reasons(platform, job)
+    head = platform.prediction_preview(job_id, limit)
     return {
-        "columns": columns,
-        "rows": rows,
-        "reasons": [reasons.get(str(row.get("ENTITY")), []) for row in rows],
-        "num_entities": (job.result or {}).get("num_entities"),
+        "columns": list(head.columns),
+        "rows": [
+            {name: _json_value(value) for name, value in zip(head.columns, row, strict=True)}
+            for row in head.rows
+        ],
+        "reasons": [[dict(reason) for reason in reasons] for reasons in head.reasons],
+        "num_entities": head.num_entities,
     }
-
-
-def _plain(table: pa.Table) -> list[dict[str, Any]]:
-    """Return rows as JSON values; times as ISO 8601 in UTC."""
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return [{k: _json_value(v) for k, v in row.items()} for row in rows]
 
 
 def _json_value(value: Any) -> Any:
@@ -208,11 +153,3 @@ def _json_value(value: Any) -> Any:
         text = str(value.isoformat())
         return text if "T" not in text or "+" in text else f"{text}Z"
     return str(value)
-
-
-def _reasons(platform: Platform, job: JobRecord) -> dict[str, list[dict[str, Any]]]:
-    name = (job.result or {}).get("reasons")
-    if not name:
-        return {}
-    entries = read_reasons(platform.output_path(job.id, Path(str(name)).name))
-    return {str(entry["entity"]): list(entry["reasons"]) for entry in entries}

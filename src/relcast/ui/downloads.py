@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from relcast.core.errors import UserError
+from relcast.outputs import csv_of
 from relcast.ui.asking import ask
 from relcast.ui.gate import Hall
 
@@ -32,23 +31,7 @@ async def download(request: Request) -> Response:
     if suffix == "parquet":
         return FileResponse(path, filename=filename, media_type="application/vnd.apache.parquet")
     return StreamingResponse(
-        _as_csv(path),
+        csv_of(path),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
-
-
-def _as_csv(path: Path) -> Iterator[bytes]:
-    """Yield the rows as CSV, a row group's batch at a time, so that size does not matter."""
-    import pyarrow.csv as pa_csv
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        buffer = io.BytesIO()
-        with pa_csv.CSVWriter(buffer, file.schema_arrow) as writer:
-            for batch in file.iter_batches(batch_size=50_000):
-                writer.write_batch(batch)
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue()

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from relcast.catalog.records import JobEvent, JobKind, JobRecord, JobState
 from relcast.core.errors import NotFound
+from relcast.jobs.previewing import PredictionPreview
 from relcast.ui import words
 from relcast.ui.asking import act, action, ask, keep_fresh, page
 from relcast.ui.editor import show_faults
@@ -31,7 +32,7 @@ from relcast.ui.faults import faults_of
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
-from relcast.ui.predictions import Preview, draw_preview, load_preview
+from relcast.ui.predictions import draw_preview, load_preview
 from relcast.ui.results import importance, scores_of
 from relcast.ui.scoreboard import draw_importance, draw_scores
 from relcast.ui.stages import StageList
@@ -51,7 +52,7 @@ class _View:
     query_name: str | None
     query_text: str
     report: Mapping[str, Any] | None
-    preview: Preview | None
+    preview: PredictionPreview | None
 
 
 @page(ROOM)

@@ -53,7 +53,7 @@ def mount(app: FastAPI, platform: Platform) -> None:
     shell = _furnish()
     hall = Hall(
         platform=platform,
-        sessions=Sessions(platform.settings.home / SESSIONS_FILE),
+        sessions=Sessions(platform.settings.home / SESSIONS_FILE, platform.admin_password_mark),
         throttle=Throttle(),
     )
     from nicegui import app as pages

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from relcast.catalog.records import JobKind, JobRecord, JobState, ModelRecord, QueryRecord
 from relcast.core.clock import parse_time
 from relcast.core.errors import Fault, InvalidRequest, NotFound, PqlError
+from relcast.jobs.previewing import PredictionPreview
 from relcast.pql import describe
 from relcast.ui import words
 from relcast.ui.asking import act, action, api_base, ask, keep_fresh, page
@@ -40,7 +41,7 @@ from relcast.ui.fields import TextField
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
-from relcast.ui.predictions import Preview, draw_preview, load_preview
+from relcast.ui.predictions import draw_preview, load_preview
 from relcast.ui.results import importance, scores_of
 from relcast.ui.scoreboard import draw_importance, draw_scores
 
@@ -62,7 +63,7 @@ class _View:
     model: ModelRecord | None = None
     jobs: tuple[JobRecord, ...] = ()
     prediction: JobRecord | None = None
-    preview: Preview | None = None
+    preview: PredictionPreview | None = None
 
 
 @page(ROOM)
@@ -231,7 +232,7 @@ def _model(model: ModelRecord | None) -> None:
                 draw_importance(lines)
 
 
-def _predictions(job: JobRecord | None, preview: Preview | None) -> None:
+def _predictions(job: JobRecord | None, preview: PredictionPreview | None) -> None:
     if job is None or preview is None:
         with card("Newest predictions"):
             html.p(

@@ -12,6 +12,9 @@ import json
 import os
 import secrets
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,57 +24,95 @@ __all__ = ["COOKIE", "LIFETIME", "Sessions", "Throttle"]
 
 COOKIE = "relcast_session"
 LIFETIME = timedelta(days=7)
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    expires: datetime
+    mark: str
 
 
 class Sessions:
-    """The open sessions of one home, kept in ``path`` (mode 0600)."""
+    """The open sessions of one home, kept in ``path`` (mode 0600).
 
-    def __init__(self, path: Path, *, clock: Clock = utc_now) -> None:
+    ``mark`` returns a word that changes with the password. A session remembers the word of the
+    password that opened it, and ends when a new password is set, in whatever process; that is
+    looked at once a second.
+    """
+
+    def __init__(self, path: Path, mark: Callable[[], str], *, clock: Clock = utc_now) -> None:
         self._path = path
+        self._read_mark = mark
         self._clock = clock
         self._lock = threading.Lock()
-        self._expiry: dict[str, datetime] = self._load()
+        self._mark: tuple[str, float] | None = None
+        self._sessions: dict[str, _Session] = self._load()
 
-    def open(self) -> str:
-        """Open a session and return its token, which is not kept."""
+    def mark(self) -> str:
+        """Return the word of the password as it is now; read it before checking a password."""
+        word = self._read_mark()
+        self._mark = (word, time.monotonic())
+        return word
+
+    def open(self, mark: str) -> str:
+        """Open a session for who knew the password of that mark; return its token, not kept."""
         token = secrets.token_urlsafe(32)
         with self._lock:
             now = self._clock()
-            self._expiry = {d: t for d, t in self._expiry.items() if t > now}
-            self._expiry[_digest(token)] = now + LIFETIME
+            self._sessions = {
+                d: s for d, s in self._sessions.items() if s.expires > now and s.mark == mark
+            }
+            self._sessions[_digest(token)] = _Session(now + LIFETIME, mark)
             self._save()
         return token
 
     def is_open(self, token: str | None) -> bool:
-        """Say whether the token belongs to a session that is neither closed nor too old."""
+        """Say whether the token's session is neither closed nor too old nor of an old password."""
         if not token:
             return False
-        expiry = self._expiry.get(_digest(token))
-        return expiry is not None and expiry > self._clock()
+        session = self._sessions.get(_digest(token))
+        if session is None or session.expires <= self._clock():
+            return False
+        known = self._mark
+        if known is None or time.monotonic() - known[1] > _LOOK_SECONDS:
+            return session.mark == self.mark()
+        return session.mark == known[0]
 
     def close(self, token: str | None) -> None:
         """End the session of that token; a token without one is ignored."""
         if not token:
             return
         with self._lock:
-            if self._expiry.pop(_digest(token), None) is not None:
+            if self._sessions.pop(_digest(token), None) is not None:
                 self._save()
 
-    def _load(self) -> dict[str, datetime]:
+    def _load(self) -> dict[str, _Session]:
         try:
             stored = json.loads(self._path.read_text(encoding="utf-8"))
-            times = {digest: parse_time(text) for digest, text in stored.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+            found = {
+                digest: (parse_time(entry["expires"]), str(entry["mark"]))
+                for digest, entry in stored.items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError, KeyError):
             # A missing or broken file means that everybody signs in once more.
             return {}
-        return {digest: time for digest, time in times.items() if time is not None}
+        return {
+            digest: _Session(expires, mark)
+            for digest, (expires, mark) in found.items()
+            if expires is not None
+        }
 
     def _save(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         staging = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         handle = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({digest: isoformat(time) for digest, time in self._expiry.items()}, file)
+            stored = {
+                digest: {"expires": isoformat(session.expires), "mark": session.mark}
+                for digest, session in self._sessions.items()
+            }
+            json.dump(stored, file)
             file.flush()
             os.fsync(file.fileno())
         staging.replace(self._path)

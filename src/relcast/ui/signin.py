@@ -43,6 +43,8 @@ async def sign_in(request: Request) -> Response:
         answer = _form(target, f"Too many wrong tries. Wait {wait} seconds, then try again.", 429)
         answer.headers["Retry-After"] = str(wait)
         return answer
+    # Before the check: a password that is changed meanwhile opens nothing.
+    mark = await asyncio.to_thread(hall.sessions.mark)
     async with _VERIFIERS:
         right = await asyncio.to_thread(hall.platform.verify_admin_password, password)
     outcome = "ok" if right else "auth.wrong_password"
@@ -51,7 +53,7 @@ async def sign_in(request: Request) -> Response:
         hall.throttle.wrong(address)
         return _form(target, "This is not the admin password.", 401)
     hall.throttle.right(address)
-    token = await asyncio.to_thread(hall.sessions.open)
+    token = await asyncio.to_thread(hall.sessions.open, mark)
     answer = RedirectResponse(target, status_code=303)
     answer.set_cookie(
         COOKIE,

@@ -143,7 +143,7 @@ def list_files(request: Request, job_id: str) -> Response:
 def preview_predictions(
     request: Request, job_id: str, limit: Annotated[int, Query(ge=1, le=1000)] = 5
 ) -> Response:
-    return JSONResponse(finite(preview(request, job_id, limit)))
+    return JSONResponse(finite(preview(platform_of(request), job_id, limit)))
 
 
 def _tags(texts: list[str]) -> dict[str, str]:
