@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,52 @@ def test_sums_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     a = make(shop(rows), tmp_path, text).to_arrow()
     b = make(shop(other), tmp_path, text).to_arrow()
     assert a.equals(b)
+
+
+@pytest.mark.parametrize("huge", [1e300, -1e40, 7e12, np.inf, 1e-300])
+@pytest.mark.parametrize("aggregation", ["SUM(orders.amount, 0, 10)", "AVG(orders.amount, 0, 10)"])
+def test_a_huge_value_after_a_window_changes_no_bit_of_its_sum(
+    huge: float, aggregation: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = {"customer": [1, 2] * 200, "time": at(*rng.uniform(0, 90, 399), 0),
+            "amount": [*(rng.normal(size=200) * 10.0 ** rng.integers(-9, 9, 200)),
+                       *np.round(rng.normal(30, 9, 200), 2)]}  # fmt: skip
+    later = {"customer": [1, 2, 2], "time": at(100, 100, 100), "amount": [2.0, 3.5, huge]}
+    text = f"PREDICT {aggregation} FOR EACH customers.id"
+    tables = []
+    for more in (later, {**later, "amount": [2.0, 3.5, 1.0]}):
+        all_rows = {k: [*v, *more[k]] for k, v in rows.items()}
+        table = make(shop(all_rows), tmp_path, text, timeframe_step=1, end_time="2023-03-31")
+        tables.append(table.to_arrow())
+    assert len(tables[0]) > 100
+    assert tables[0].equals(tables[1])
+
+
+def test_sums_of_very_unlike_values_are_right(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    size = np.concatenate([rng.integers(-300, 290, 60), rng.integers(-3, 3, 60)])
+    amount = rng.normal(size=120) * 10.0**size
+    time = at(*rng.integers(1, 100, 118), 0, 100)
+    world = shop({"customer": [1, 2, 3] * 40, "time": time, "amount": amount})
+    table = make(world, tmp_path, "PREDICT SUM(orders.amount, 0, 10) FOR EACH customers.id",
+                 timeframe_step=1)  # fmt: skip
+    frame = world.tables["orders"].rows
+    for row in table.to_arrow().to_pylist():
+        entity, anchor, target = row["ENTITY"], row["TIMESTAMP"], row["TARGET"]
+        ahead = (frame.time > anchor) & (frame.time <= anchor + pd.Timedelta(days=10))
+        want = math.fsum(frame.amount[ahead & (frame.customer == entity)])
+        assert target == pytest.approx(want, rel=1e-15), (entity, anchor)
+
+
+def test_the_report_of_huge_targets_is_finite(tmp_path: Path) -> None:
+    world = shop({"customer": [1, 2, 3] * 34, "time": at(*range(102)),
+                  "amount": [1e308, -1e308, 1e300] * 34})  # fmt: skip
+    table = make(world, tmp_path, "PREDICT MAX(orders.amount, 0, 10) FOR EACH customers.id")
+    found = table.report.splits["train"].target
+    assert found.mean == pytest.approx(1e300 / 3, rel=1e-6)
+    assert found.std == pytest.approx(1e308 * (2 / 3) ** 0.5, rel=1e-6)
+    assert (found.low, found.median, found.high) == (-1e308, 1e300, 1e308)
 
 
 def test_infinite_and_huge_values(tmp_path: Path) -> None:

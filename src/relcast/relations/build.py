@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "build"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the layout on disk; a new one is built beside the old."""
 
 
@@ -168,7 +168,8 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     """Hash each row by its values, so that a table without a key has an order of its own.
 
     Rows with one hash are equal rows (or a collision of 64 bits), so that their order is no
-    matter. Times count as distances to the row's own time, so that the calendar does not.
+    matter. Times count as distances to the row's own time, so that the calendar does not. When a
+    row ends does not count: that is written later, and would reorder what an anchor before it sees.
     """
     total = np.zeros(rows, dtype=np.uint64)
     base = np.zeros(rows, dtype=np.int64)
@@ -176,6 +177,8 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
         base = convert.times(pq.read_table(parquet, columns=[table.time_column]).column(0))
     for column in table.columns:
         if column.dtype.is_list or column.dtype is Dtype.unsupported:
+            continue
+        if column.name == table.end_time_column:
             continue
         raw = pq.read_table(parquet, columns=[column.name]).column(0)
         array = convert.one_array(raw)

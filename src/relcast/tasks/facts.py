@@ -24,10 +24,13 @@ _FACT = "fact"
 _ZERO = (AggregationKind.COUNT, AggregationKind.SUM, AggregationKind.COUNT_DISTINCT)
 _ADDED = (AggregationKind.SUM, AggregationKind.AVG)
 _ORDERED = (AggregationKind.FIRST, AggregationKind.LAST)
-# Floats are summed as 128-bit integers: the largest value takes this many bits, which leaves room
-# for 2**34 rows, and 39 bits below the largest value's own last digit. The sum is the same whatever
-# the order of the rows and the number of threads.
+# Floats are summed as 128-bit integers of this many bits, which leaves room for 2**34 rows. The sum
+# is the same whatever the order of the rows and the number of threads. How many of the bits stand
+# behind the point follows from the largest value of the window itself, in steps: were it the largest
+# of the table, a huge value that comes in next year would round the labels of this one.
 _SUM_BITS = 92
+_TOP_STEP = 16
+_LOWEST_TOP = -896
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Fact:
         aggregation: The aggregation.
         number: Its place in the query; names the staged table and the window's bounds.
         kind: How SQL holds the aggregation's value.
-        scale: The power of two that makes floats integers, for sums; None when they are already.
+        tops: For sums of floats: exponents of powers of two, ascending, of which the first above a
+            window's largest value says how its values are scaled to integers. Empty when they are
+            integers already; the one that is above all where every value is exact with it.
         infinite: Whether a value to add is infinite.
         staged: The inner filter's leaves where it is decided as of the anchor; None otherwise.
         ends: Whether the rows carry an end time that counts.
@@ -47,7 +52,7 @@ class Fact:
     aggregation: Aggregation
     number: int
     kind: Kind
-    scale: int | None = None
+    tops: tuple[int, ...] = ()
     infinite: bool = False
     staged: StagedLeaves | None = None
     ends: bool = False
@@ -123,13 +128,20 @@ class Fact:
                 raise InternalError("LIST_DISTINCT has no single value")
 
     def _sum(self, value: exp.Expr) -> exp.Expr:
-        if self.scale is None:
+        if not self.tops:
             return exp.Sum(this=value)
-        factor = _double(repr(2.0**self.scale))
         endless = exp.func("isinf", value.copy())
         finite = exp.Case().when(endless, _double("0")).else_(value.copy())
-        scaled = exp.cast(exp.Mul(this=exp.paren(finite), expression=factor), "HUGEINT")
-        total = exp.Div(this=exp.cast(exp.Sum(this=scaled), "DOUBLE"), expression=factor.copy())
+        size = exp.Abs(this=exp.paren(finite))
+        choice = exp.Case()
+        for top in self.tops[:-1]:
+            inside = exp.LT(this=size.copy(), expression=_double(repr(2.0**top)))
+            part = exp.Case().when(inside, finite.copy()).else_(_double("0"))
+            largest = exp.LT(this=exp.Max(this=size.copy()), expression=_double(repr(2.0**top)))
+            choice = choice.when(largest, _total(part, top), copy=False)
+        total = _total(finite, self.tops[-1])
+        if len(self.tops) > 1:
+            total = exp.paren(choice.else_(total))
         if not self.infinite:
             return total
         beyond = exp.Sum(this=exp.Case().when(endless.copy(), value.copy()).else_(_double("0")))
@@ -221,17 +233,58 @@ def _row_order(scan: Scan, time: exp.Expr) -> exp.Expr:
 
 
 def _scaled(session: Session, fact: Fact) -> Fact:
-    """Find the power of two that makes the staged floats integers of 92 bits at most."""
+    """Find by which powers of two the staged floats become integers of 92 bits at most."""
     value = _column("value")
-    finite = exp.Case().when(exp.not_(exp.func("isinf", value)), exp.Abs(this=value.copy()))
-    infinite = exp.func("bool_or", exp.func("isinf", value.copy()))
+    endless = exp.func("isinf", value)
+    size = exp.Case().when(exp.not_(endless), exp.Abs(this=value.copy()))
+    infinite = exp.func("bool_or", endless.copy())
     source = exp.to_table(fact.name).as_(_FACT, quoted=True, table=True)
     found = session.fetch(
-        exp.select(exp.Max(this=finite).as_("top"), infinite.as_("infinite")).from_(source)
+        exp.select(exp.Max(this=size).as_("top"), infinite.as_("infinite")).from_(source)
     ).to_pylist()[0]
-    exponent = math.frexp(found["top"] or 1.0)[1]
-    scale = max(-1000, min(1000, _SUM_BITS - exponent))
-    return replace(fact, scale=scale, infinite=bool(found["infinite"]))
+    top = _top(math.frexp(found["top"] or 1.0)[1])
+    scaled = exp.Mul(this=exp.paren(size.copy()), expression=_factor(top))
+    exact = exp.EQ(this=scaled, expression=exp.Floor(this=scaled.copy()))
+    lossless = session.fetch(
+        exp.select(exp.func("bool_and", exact).as_("exact")).from_(source.copy())
+    ).to_pylist()[0]["exact"]
+    tops = (top,) if lossless is not False else _tops_of(session, source, size)
+    return replace(fact, tops=tops, infinite=bool(found["infinite"]))
+
+
+def _tops_of(session: Session, source: exp.Expr, size: exp.Expr) -> tuple[int, ...]:
+    """Return the tops that a window of these values can have."""
+    positive = exp.GT(this=exp.paren(size.copy()), expression=_double("0"))
+    exponent = exp.Floor(this=exp.Anonymous(this="log2", expressions=[size.copy()]))
+    rows = session.fetch(
+        exp.select(exponent.as_("exponent")).from_(source.copy()).where(positive).distinct()
+    ).to_pylist()
+    # A logarithm can be one off beside a power of two.
+    near = {int(row["exponent"]) + off for row in rows for off in (0, 1, 2)}
+    return tuple(sorted({_top(exponent) for exponent in near}))
+
+
+def _top(exponent: int) -> int:
+    """Return the multiple of the step at or above an exponent, within what doubles hold."""
+    return min(1024, max(_LOWEST_TOP, -(-exponent // _TOP_STEP) * _TOP_STEP))
+
+
+def _factor(top: int) -> exp.Expr:
+    return _double(repr(2.0 ** (_SUM_BITS - top)))
+
+
+def _total(value: exp.Expr, top: int) -> exp.Expr:
+    """Return the sum of floats below ``2**top``, rounded once.
+
+    SQL's conversion of a long integer to a double rounds both halves; adding what it missed mends
+    that, so that an exact sum is the same whatever it was scaled by.
+    """
+    scaled = exp.Mul(this=exp.paren(value), expression=_factor(top))
+    total = exp.Sum(this=exp.cast(scaled, "HUGEINT"))
+    near = exp.cast(total, "DOUBLE")
+    missed = exp.Sub(this=total.copy(), expression=exp.cast(near.copy(), "HUGEINT"))
+    exactly = exp.Add(this=near, expression=exp.cast(exp.paren(missed), "DOUBLE"))
+    return exp.Div(this=exp.paren(exactly), expression=_factor(top))
 
 
 def _column(name: str, table: str = _FACT) -> exp.Column:

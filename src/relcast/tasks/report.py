@@ -16,6 +16,8 @@ from relcast.tasks.splits import LEFT_OUT, SPLITS
 
 __all__ = ["AnchorReport", "SplitReport", "TargetSummary", "TrainingTableReport", "report_of"]
 
+_HUGE = 1e150
+
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
@@ -150,12 +152,16 @@ def summarise(
         )
     if n == 0:
         return TargetSummary(0)
+    # Squares and sums of values near the end of what floats hold would be infinite.
+    largest = float(np.abs(target).max())
+    unit = largest if _HUGE < largest < np.inf else 1.0
+    tame = target / unit
     return TargetSummary(
         n,
-        mean=float(target.mean()),
-        std=float(target.std()),
+        mean=float(tame.mean()) * unit,
+        std=float(tame.std()) * unit,
         low=float(target.min()),
-        median=float(np.median(target)),
+        median=float(np.median(tame)) * unit,
         high=float(target.max()),
     )
 

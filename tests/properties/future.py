@@ -1,0 +1,335 @@
+"""What moves when only the future changes: the whole pipeline, run on two databases and compared.
+
+``moved`` answers with one sentence per thing that differs; an empty list is what D1 asks for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from relcast.core.clock import isoformat
+from relcast.core.errors import ModelError, TaskError
+from relcast.learners import FittedModel, ModelPlan, fit
+from relcast.learners.baselines import HistoryBaseline
+from relcast.learners.board import Board
+from relcast.learners.contenders import make_baselines
+from relcast.learners.features import FeatureSet
+from relcast.learners.folds import make_folds
+from relcast.learners.protocol import Asked
+from relcast.pql.ast import CheckedQuery, Unit, aggregations
+from relcast.relations import Relations, build
+from relcast.snapshots import Snapshot
+from relcast.tasks import Frame, TablePlan, TrainingTable, make_prediction_table, make_training_table
+from relcast.tasks.offsets import to_datetime
+from tests.properties.worlds_future import draw_anchor, draw_query, draw_world, other_future
+from tests.relations.databases import Database
+
+PLAN = ModelPlan(run_mode="debug", threads=1, bootstrap_resamples=2)
+BUDGET = 400
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two databases, as the pipeline sees it."""
+
+    snapshot: Snapshot
+    relations: Relations
+    query: CheckedQuery
+    tables: dict[int, TrainingTable] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, db: Database, seed: int, root: Path) -> Side:
+        snapshot = db.snapshot(root)
+        return cls(snapshot, build(snapshot), draw_query(snapshot.graph, seed))
+
+    def table(self, end: int) -> TrainingTable:
+        """Return the training table whose last anchor is ``end``."""
+        if end not in self.tables:
+            plan = TablePlan(end_time=isoformat(to_datetime(end)), timeframe_step=self.step)
+            self.tables[end] = make_training_table(
+                self.snapshot, self.relations, self.query, plan
+            )
+        return self.tables[end]
+
+    @property
+    def step(self) -> int:
+        """Days between anchors; windows overlap, so that a small world has many examples."""
+        return 3 if Frame.of(self.query).unit is Unit.days else 1
+
+    def population(self, anchor: int) -> list[Any]:
+        """Return the keys of who is there at an anchor, ascending; none where nobody is."""
+        moment = to_datetime(anchor)
+        try:
+            table = make_prediction_table(self.snapshot, self.relations, self.query, moment)
+        except TaskError as error:
+            if error.code != "task.no_rows":
+                raise
+            return []
+        return sorted(table.keys().to_pylist())
+
+    def asked(self, keys: list[Any], anchor: int) -> Asked:
+        """Return the examples of some entities at an anchor."""
+        rows = self.relations.table(self.query.entity_table).key_index(pa.array(keys, pa.int64()))
+        return Asked.rolling(rows.astype(np.int64), np.full(len(rows), anchor))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model, and every learner that was tried on the way to it."""
+
+    model: FittedModel
+    board: Board
+    table: TrainingTable
+
+    def learners(self) -> Iterator[Any]:
+        for contender in self.board.baselines:
+            yield contender.predictor
+        if self.board.trees is not None:
+            yield self.board.trees.predictor
+
+
+@dataclass(frozen=True)
+class Case:
+    """A database, the same with another future, and the anchor after which they differ.
+
+    Attributes:
+        known: The latest anchor whose windows end in what is known of the target's tables, ns.
+        latest: The latest anchor with complete windows in both databases, ns.
+        keys: Who is there at the anchor, in the first database.
+    """
+
+    here: Side
+    there: Side
+    anchor: int
+    known: int
+    latest: int
+    keys: list[Any]
+
+
+def draw_case(seed: int, root: Path) -> tuple[Case, Fitted, Fitted]:
+    """Draw until a model can be fitted on everything and on the past alone; return both models."""
+    for again in range(20):
+        number = seed + 1_000_003 * again * 42  # the same query, another world
+        db = draw_world(number)
+        here = Side.of(db, seed, root)
+        tables = {a.column.table for a in aggregations(here.query.query.target)}
+        last = next(iter(sorted(tables)))
+        anchor = draw_anchor(db, last, number)
+        other = other_future(db, anchor, number, keep=last)
+        there = Side.of(other, seed, root)
+        try:
+            ends = _ends(here, db, other, anchor)
+            case = Case(here, there, anchor, *ends, here.population(anchor))
+            if case.keys:
+                return case, fitted(here, case.latest), fitted(here, case.known)
+        except (TaskError, ModelError):
+            continue
+    raise AssertionError(f"no world of seed {seed} can be learned from")
+
+
+def _ends(here: Side, db: Database, other: Database, anchor: int) -> tuple[int, int]:
+    frame = Frame.of(here.query)
+    tables = {a.column.table for a in aggregations(here.query.query.target)}
+
+    def newest(of: Database, until: int) -> int:
+        found = []
+        for name in tables:
+            times = of.frames[name][of.times[name]].to_numpy().astype("datetime64[ns]")
+            at = times.astype(np.int64)
+            found.append(int(at[at <= until].max()))
+        return max(found)
+
+    always = int(np.iinfo(np.int64).max)
+    known = frame.latest_complete(newest(db, anchor))
+    return known, frame.latest_complete(min(newest(db, always), newest(other, always)))
+
+
+def fitted(side: Side, end: int) -> Fitted:
+    """Fit a model on the anchors up to ``end`` and keep the board that it won."""
+    table = side.table(end)
+    boards: list[Board] = []
+    with _watched(boards):
+        model = fit(side.relations, side.query, table, PLAN)
+    return Fitted(model, boards[0], table)
+
+
+@contextmanager
+def _watched(boards: list[Board]) -> Iterator[None]:
+    module = importlib.import_module("relcast.learners.fit")
+    publish = module.publish
+
+    def watched(board: Board, *rest: Any) -> FittedModel:
+        boards.append(board)
+        return publish(board, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "publish", watched)
+        yield
+
+
+def moved(case: Case, whole: Fitted, past: Fitted, root: Path, *, refit: bool) -> list[str]:
+    """Say what differs between the two databases; nothing should."""
+    found = moved_population(case)
+    if found:
+        return found
+    found += moved_labels(case, whole)
+    found += moved_features(case)
+    for name, model in (("of everything", whole), ("of the past", past)):
+        found += moved_predictions(case, model, name)
+    found += moved_memory(case, whole)
+    if refit:
+        found += moved_fit(case, past, root)
+    return found
+
+
+def moved_population(case: Case) -> list[str]:
+    """Compare who is there at the anchor."""
+    there = case.there.population(case.anchor)
+    return [] if case.keys == there else [f"population: {case.keys} became {there}"]
+
+
+def moved_labels(case: Case, whole: Fitted) -> list[str]:
+    """Compare examples whose windows end by the anchor, in tables of every anchor there is."""
+    try:
+        other = case.there.table(case.latest)
+    except TaskError:
+        return []  # the other future may have nothing to learn from
+    frame = Frame.of(case.here.query)
+
+    def settled(table: TrainingTable) -> set[tuple[Any, ...]]:
+        rows = table.to_arrow()
+        anchors = rows["TIMESTAMP"].cast("int64").to_numpy()
+        done = frame.spans(anchors)[1] <= case.anchor
+        chosen = rows.select(["ENTITY", "TIMESTAMP", "TARGET"]).filter(done)
+        return set(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
+
+    differ = settled(whole.table) ^ settled(other)
+    return [f"labels: {sorted(differ, key=str)[:4]}"] if differ else []
+
+
+def moved_features(case: Case) -> list[str]:
+    """Compare the features that are offered at the anchor, and their values there."""
+    found, values = [], []
+    for side in (case.here, case.there):
+        made = FeatureSet.generate(side.relations, side.query, budget=BUDGET, until=case.anchor)
+        asked = side.asked(case.keys, case.anchor)
+        found.append(made.to_json())
+        values.append(made.compute(side.relations, asked.entity, asked.anchor).values)
+    if found[0] != found[1]:
+        return ["features: other ones are offered"]
+    differ = _differ(*values).any(axis=0)
+    names = [f["name"] for f, out in zip(found[0]["features"], differ, strict=True) if out]
+    return [f"features: {names[:4]}"] if names else []
+
+
+def moved_predictions(case: Case, model: Fitted, name: str) -> list[str]:
+    """Compare what every learner of a fit says at the anchor, and what it reads."""
+    found = []
+    sides = (case.here, case.there)
+    for learner in model.learners():
+        said = [
+            learner.predict(side.relations, side.asked(case.keys, case.anchor), threads=1)
+            for side in sides
+        ]
+        if _differ(*said).any():
+            found.append(f"predictions: {learner.name} {name}")
+    if _differ(*(_scores(side, model, case) for side in sides)).any():
+        found.append(f"predictions: the model {name}")
+    return found
+
+
+def _scores(side: Side, model: Fitted, case: Case) -> np.ndarray:
+    asked = side.asked(case.keys, case.anchor)
+    return model.model.predict(side.relations, asked.entity, asked.anchor).values
+
+
+def moved_memory(case: Case, whole: Fitted) -> list[str]:
+    """Compare the labels that entity baselines remember at the anchor, learned from everything."""
+    try:
+        table = case.there.table(case.latest)
+        folds = make_folds(table.examples, table.query, "rolling")
+    except (TaskError, ModelError):
+        return []
+    relations = case.there.relations
+    nothing = FeatureSet(case.there.query.entity_table, True, ())
+    others = make_baselines(relations, table.query, folds, nothing)
+    remembered = {o.name: o for o in others if isinstance(o, HistoryBaseline)}
+    found = []
+    for learner in whole.learners():
+        if not isinstance(learner, HistoryBaseline):
+            continue
+        said = []
+        for side, mine in ((case.here, learner), (case.there, remembered[learner.name])):
+            values = mine.values(side.relations, side.asked(case.keys, case.anchor))
+            classes = mine.target.classes
+            said.append([None if v != v else classes[int(v)] if classes else v for v in values])
+        if said[0] != said[1]:
+            found.append(f"memory: {learner.name}")
+    return found
+
+
+def moved_fit(case: Case, past: Fitted, root: Path) -> list[str]:
+    """Fit again on the other database, on the past alone, and compare all that was learned."""
+    other = fitted(case.there, case.known)
+    found = []
+    if not past.table.to_arrow().equals(other.table.to_arrow()):
+        found.append("fit: the training table")
+    for before, after in zip(past.learners(), other.learners(), strict=True):
+        one, two = before.pack(), after.pack()
+        if one.config != two.config:
+            found.append(f"fit: the settings or features of {before.name}")
+        elif one.texts != two.texts or not _equal_arrays(one.arrays, two.arrays):
+            found.append(f"fit: what {before.name} learned")
+    bundles = []
+    for number, model in enumerate((past.model, other.model)):
+        path = root / f"bundle{number}"
+        model.save(path)
+        bundles.append(_bundle(path))
+    found += [
+        f"fit: the bundle's {name}"
+        for name in sorted(bundles[0].keys() | bundles[1].keys())
+        if bundles[0].get(name) != bundles[1].get(name)
+    ]
+    if _differ(_scores(case.here, past, case), _scores(case.there, other, case)).any():
+        found.append("fit: scores at the anchor")
+    return found
+
+
+def _bundle(path: Path) -> dict[str, Any]:
+    """Read a bundle's files, without what names its snapshot or took time.
+
+    The probe's count of rows that it could change is a count of future rows.
+    """
+    found: dict[str, Any] = {
+        file.name: file.read_bytes() for file in path.iterdir() if file.name != "model.json"
+    }
+    content = json.loads((path / "model.json").read_text("utf-8"))
+    del content["snapshot_id"]
+    del content["certificate"]["probe"]["rows"]
+    for entry in content["leaderboard"]:
+        del entry["seconds"]
+    found |= {f"model.json: {name}": part for name, part in content.items()}
+    return found
+
+
+def _equal_arrays(one: Any, two: Any) -> bool:
+    return one.keys() == two.keys() and all(
+        one[name].dtype == two[name].dtype and one[name].tobytes() == two[name].tobytes()
+        for name in one
+    )
+
+
+def _differ(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    if one.shape != two.shape:
+        return np.ones((1, 1), dtype=bool)
+    return ~((one == two) | (np.isnan(one) & np.isnan(two)))
