@@ -182,7 +182,6 @@ def measure(orders: int) -> dict[str, object]:
             "entities": scored_table.rows,
             "peak_mib": _peak(),
             "base_mib": base,
-            "evaluation": trained.evaluation.get("headline"),
         }
 
 
