@@ -38,13 +38,14 @@ class Asking(Rooms):
         """
         graph = self.catalog.graphs.get(graph_id)
         checked = check(text, graph.graph)
+        task = TaskType(checked.task_type)
         return self.catalog.queries.add(
             checked_name(name),
             text,
             graph.id,
-            TaskType(checked.task_type),
+            task,
             description,
-            checked_plan(plan),
+            checked_plan(plan, task),
         )
 
     def query(self, id_or_name: str) -> QueryRecord:
@@ -75,8 +76,6 @@ class Asking(Rooms):
             changes["name"] = checked_name(name)
         if description is not None:
             changes["description"] = description
-        if plan is not None:
-            changes["plan"] = checked_plan(plan)
         new_text = query.text if text is None else text
         new_graph = query.graph_id if graph_id is None else self.catalog.graphs.get(graph_id).id
         if (new_text, new_graph) != (query.text, query.graph_id):
@@ -87,6 +86,9 @@ class Asking(Rooms):
                 "task_type": TaskType(checked.task_type).value,
                 "promoted_model_id": None,
             }
+        if plan is not None:
+            task = TaskType(changes.get("task_type", query.task_type))
+            changes["plan"] = checked_plan(plan, task)
         return self.catalog.queries.update(query.id, changes)
 
     def delete_query(self, id_or_name: str) -> None:
@@ -149,7 +151,7 @@ class Asking(Rooms):
         }
 
 
-def checked_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
+def checked_plan(plan: Mapping[str, Any] | None, task: TaskType) -> dict[str, Any]:
     """Return a query's plan as JSON with both halves read once, so that a bad option fails now."""
     given = plain(plan)
     unknown = sorted(set(given) - {"table", "model"})
@@ -159,18 +161,27 @@ def checked_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
             code="query.invalid_plan",
             hint="Its parts are 'table' (the training table) and 'model'.",
         )
-    return {"table": table_plan(given.get("table")), "model": model_plan(given.get("model"))}
+    return {"table": table_plan(given.get("table")), "model": model_plan(given.get("model"), task)}
 
 
 def table_plan(plan: Any) -> dict[str, Any]:
-    """Return a training table's plan as JSON; raises ``task.invalid_plan``."""
+    """Return a training table's plan as JSON; raises ``task.invalid_plan``, ``task.invalid_split``.
+
+    A split that does not read is refused now, and not by a job that fails later.
+    """
     from relcast.tasks.plan import TablePlan
+    from relcast.tasks.splits import parse_split
 
-    return TablePlan.from_json(plain(plan)).to_json()
+    checked = TablePlan.from_json(plain(plan))
+    parse_split(checked.split)
+    return checked.to_json()
 
 
-def model_plan(plan: Any) -> dict[str, Any]:
-    """Return a model's plan as JSON; raises ``model.invalid_plan``."""
+def model_plan(plan: Any, task: TaskType) -> dict[str, Any]:
+    """Return a model's plan as JSON; raises ``plan.invalid`` and ``plan.unknown_metric``."""
     from relcast.learners.plan import ModelPlan
 
-    return ModelPlan.from_json(plain(plan)).to_json()
+    checked = ModelPlan.from_json(plain(plan))
+    if checked.metrics is not None or checked.tune_metric is not None:
+        checked.metrics_for(task)
+    return checked.to_json()

@@ -19,7 +19,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import make_url
 
 from relcast.catalog import JobKind, JobState
-from relcast.core.errors import Conflict
+from relcast.core.errors import Conflict, UserError
 from relcast.jobs.roads import ROADS, keep_model
 from relcast.jobs.run import Run, RunCancelled, RunFailed, RunReleased, crashed
 from relcast.jobs.slots import Slot, take_slot, vacant_slots
@@ -165,6 +165,9 @@ class Engine:
         except RunReleased:
             jobs.release(job_id, attempt)
             raise
+        except UserError as error:  # what the job needs was taken away since it was posted
+            jobs.move(job_id, JobState.FAILED, attempt=attempt, error=error.to_json())
+            return "failed"
         except Exception as error:  # noqa: BLE001 — a job must end, whatever of ours broke
             _log.exception("job %s ended by our fault", job_id)
             message = f"Something of ours broke: {type(error).__name__}: {error}"

@@ -43,13 +43,22 @@ class Rooms:
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """Return a plan or options as JSON: from a mapping, from what has ``to_json``, from None."""
+    """Return a plan or options as JSON: from a mapping, from what has ``to_json``, from None.
+
+    Raises ``request.bad_options`` for anything else.
+    """
     if value is None:
         return {}
     if isinstance(value, Mapping):
         return dict(value)
-    result: dict[str, Any] = value.to_json()
-    return result
+    if hasattr(value, "to_json"):
+        result: dict[str, Any] = value.to_json()
+        return result
+    raise InvalidRequest(
+        f"{str(value)[:80]!r} stands where options by name are wanted",
+        code="request.bad_options",
+        hint='Write options as an object, such as {"run_mode": "fast"}.',
+    )
 
 
 def checked_name(name: str | None) -> str | None:

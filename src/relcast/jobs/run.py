@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dbos import DBOS
 
 from relcast.catalog import Catalog, JobRecord
+from relcast.core.errors import UserError
 from relcast.core.settings import Settings
 from relcast.jobs.home import Home
 from relcast.jobs.recording import Recorder
@@ -107,7 +108,11 @@ class Run:
             shutil.rmtree(staging, ignore_errors=True)  # leftovers of an attempt that died
             staging.mkdir(parents=True, mode=0o700)
             try:
-                ending = self._child(command, asdict(specify(staging)), staging)
+                try:
+                    orders = asdict(specify(staging))
+                except UserError as error:  # what the job needs is gone since it was posted
+                    return {"how": "failed", "error": error.to_json()}
+                ending = self._child(command, orders, staging)
                 if ending.how != "done":
                     return {"how": ending.how, "error": self._explain(ending, command)}
                 result = dict(ending.result or {})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relcast.catalog import JobKind, JobRecord, QueryRecord
-from relcast.core.clock import isoformat, parse_time
+from relcast.core.clock import anchor_time, isoformat
 from relcast.core.errors import Conflict, InvalidRequest
 from relcast.core.ids import new_id
 from relcast.jobs.asking import Asking, model_plan, table_plan
@@ -75,7 +75,7 @@ class Submitting(Connecting, Asking, Following):
         record = self.query(query)
         config = self._config(record, snapshot)
         config |= {
-            "anchor": _moment(anchor),
+            "anchor": isoformat(anchor_time(anchor)),
             "rows": None if rows is None else str(rows),
             "allow_unmatched": allow_unmatched,
         }
@@ -107,7 +107,9 @@ class Submitting(Connecting, Asking, Following):
         config = self._config(record, snapshot_ref)
         own_table = record.plan.get("table") if table_plan_override is None else table_plan_override
         config |= {
-            "model_plan": model_plan(record.plan.get("model") if plan is None else plan),
+            "model_plan": model_plan(
+                record.plan.get("model") if plan is None else plan, record.task_type
+            ),
             "table_plan": table_plan(own_table),
             "training_table_job_id": training_table_job_id,
             "promote": promote,
@@ -138,13 +140,14 @@ class Submitting(Connecting, Asking, Following):
         job may still run. ``options``: ``threshold``, ``num_classes``, ``reasons`` (how many per
         row). Raises ``query.no_model``, ``prediction.bad_option``, ``prediction.bad_output``.
         """
+        moment = isoformat(anchor_time(anchor))
         model_id, training_job_id, record = self._model_of(model_or_query)
         config = self._config(record, snapshot_ref)
         config |= {
             "model_id": model_id,
             "training_job_id": training_job_id,
             "prediction_table_job_id": prediction_table_job_id,
-            "anchor": _moment(anchor),
+            "anchor": moment,
             "options": _options(options),
             "outputs": _outputs(outputs),
         }
@@ -301,17 +304,6 @@ class Submitting(Connecting, Asking, Following):
                 self.catalog.idempotency.made(idempotency, job_id, owner=owner)
         self._wake()
         return self.job(job_id)
-
-
-def _moment(anchor: datetime | str | None) -> str | None:
-    try:
-        return isoformat(parse_time(anchor) if isinstance(anchor, str) else anchor)
-    except ValueError:
-        raise InvalidRequest(
-            f"The anchor time {anchor!r} is not a time",
-            code="request.bad_time",
-            hint="Write it as 2024-02-27 or 2024-02-27T10:00:00Z.",
-        ) from None
 
 
 def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -179,6 +179,8 @@ def grow(
         report: Called with the iteration and the validation metric now and then.
     """
     lgb = library()
+    if train.rows * config.bagging_fraction < 1:
+        config = replace(config, bagging_fraction=1.0)  # a share of one row is no row
     booster = lgb.Booster(config.parameters(seed, threads), train.handle)
     if valid is not None:
         booster.add_valid(valid.handle, "validation")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from relcast.core.errors import InvalidRequest, nearest
+from relcast.core.options import first_misfit
 from relcast.core.schema import TaskType
 from relcast.learners.metrics import check_metrics, default_metrics, default_tune_metric
 
@@ -93,6 +94,10 @@ class ModelPlan:
     bootstrap_resamples: int = 200
 
     def __post_init__(self) -> None:
+        misfit = first_misfit(self)
+        if misfit is not None:
+            name, wanted = misfit
+            raise _bad(f"{name} is {getattr(self, name)!r}", f"Give {wanted}.")
         if self.run_mode not in _BUDGETS:
             raise _bad(f"run_mode is {self.run_mode!r}", nearest(str(self.run_mode), _BUDGETS))
         if self.regime not in get_args(Regime):
@@ -160,7 +165,7 @@ class ModelPlan:
             if name not in known:
                 raise _bad(f"There is no option {name!r}", nearest(name, known))
         values = dict(obj)
-        if values.get("metrics") is not None:
+        if isinstance(values.get("metrics"), list):
             values["metrics"] = tuple(values["metrics"])
         return cls(**values)
 

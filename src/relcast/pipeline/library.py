@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relcast.core.clock import parse_time
+from relcast.core.clock import anchor_time
 from relcast.core.errors import InvalidRequest, TaskError, nearest
 from relcast.core.schema import Dtype, Graph, Link, Stype, TaskType
 from relcast.core.settings import Settings
@@ -371,9 +371,8 @@ class Model:
         threads = source.settings.threads
         checked = source.query(self.query.text).checked
         if rows is None:
-            moment = parse_time(anchor) if isinstance(anchor, str) else anchor
             table = make_prediction_table(
-                source.snapshot, source.relations, checked, moment, threads=threads
+                source.snapshot, source.relations, checked, anchor_time(anchor), threads=threads
             )
         else:
             table = prediction_table_from_rows(

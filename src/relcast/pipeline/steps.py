@@ -11,12 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relcast.core.clock import parse_time
-from relcast.core.errors import InvalidRequest, SourceError
+from relcast.core.clock import anchor_time
+from relcast.core.errors import SourceError
 from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph
 
@@ -316,7 +315,7 @@ def prediction_table(
     with progress.stage("Predicting", unit="rows") as stage:
         if spec.rows is None:
             table = make_prediction_table(
-                snapshot, relations, query, _anchor(spec.anchor), threads=spec.threads
+                snapshot, relations, query, anchor_time(spec.anchor), threads=spec.threads
             )
         else:
             table = prediction_table_from_rows(
@@ -394,14 +393,3 @@ def _open(store: str, snapshot_id: str, text: str) -> tuple[Snapshot, Relations,
 
     snapshot = SnapshotStore(Path(store)).open(snapshot_id)
     return snapshot, build(snapshot), check(text, snapshot.graph)
-
-
-def _anchor(text: str | None) -> datetime | None:
-    try:
-        return parse_time(text)
-    except ValueError:
-        raise InvalidRequest(
-            f"The anchor time {text!r} is not a time",
-            code="request.bad_time",
-            hint="Write it as 2024-02-27 or 2024-02-27T10:00:00Z.",
-        ) from None

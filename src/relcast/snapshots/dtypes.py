@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import expressions as exp
 
+from relcast.core.clock import FIRST_TIME, LAST_TIME
 from relcast.core.errors import SchemaError
 from relcast.core.schema import Dtype, Stype
 from relcast.snapshots.names import has_key_word, words
@@ -126,12 +127,20 @@ def _override(staged: Staged, profile: Profile, dtype: Dtype) -> DtypeChoice:
     if dtype.is_time and not column.type.is_presence:
         found = find_time_form(staged, column)
         form, told = found.form, found.told()
+        if found.present and not found.readable and form == "native":
+            raise SchemaError(
+                f"Every time of column {column.name!r} is before {FIRST_TIME:%Y-%m-%d} or after "
+                f"{LAST_TIME:%Y-%m-%d}, which times here cannot be",
+                code="schema.bad_dtype",
+                hint="Shift the times, or leave the column out.",
+            )
         if not form or (found.present and not found.readable):
             raise SchemaError(
                 f"No value of column {column.name!r} can be read as a time",
                 code="schema.bad_dtype",
                 hint="Write times as ISO 8601, such as 2024-02-27T10:00:00Z, or as whole seconds, "
-                "milliseconds, microseconds or nanoseconds since 1970.",
+                "milliseconds, microseconds or nanoseconds since 1970, between "
+                f"{FIRST_TIME:%Y-%m-%d} and {LAST_TIME:%Y-%m-%d}.",
             )
     read_as(column, Reading(dtype, form))
     how = f", written as {told}" if form not in ("", "native") else ""

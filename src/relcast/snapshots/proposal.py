@@ -130,9 +130,13 @@ def propose(staged: Staged, spec: TableSpec, *, with_keys: bool = False) -> Tabl
     why: dict[str, str] = {}
     for name, profile in profiles.items():
         asked = spec.stypes.get(name)
-        choices[name] = choose_dtype(
-            staged, profile, spec.dtypes.get(name), asked, timed=name in timed
-        )
+        try:
+            choices[name] = choose_dtype(
+                staged, profile, spec.dtypes.get(name), asked, timed=name in timed
+            )
+        except SchemaError as error:
+            place = f"Table {spec.name!r}: {error.message}"
+            raise SchemaError(place, code=error.code, hint=error.hint) from None
         stypes[name], why[name] = choose_stype(name, choices[name].reading.dtype, profile)
         if asked is not None:
             stypes[name], why[name] = asked, "asked for"

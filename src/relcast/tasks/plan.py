@@ -9,6 +9,7 @@ from typing import Any
 
 from relcast.core.clock import Clock, isoformat, parse_time, utc_now
 from relcast.core.errors import InvalidRequest, nearest
+from relcast.core.options import first_misfit
 from relcast.tasks.offsets import from_datetime
 
 __all__ = ["TablePlan"]
@@ -44,7 +45,15 @@ class TablePlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise ``task.invalid_plan`` when a value is out of range."""
+        """Raise ``task.invalid_plan`` when a value has the wrong type or is out of range."""
+        misfit = first_misfit(self)
+        if misfit is not None:
+            name, wanted = misfit
+            raise InvalidRequest(
+                f"The plan's {name} is {getattr(self, name)!r}, which is not {wanted}",
+                code="task.invalid_plan",
+                hint=f"Give {wanted}, or leave {name} out.",
+            )
         if self.timeframe_step is not None and self.timeframe_step < 1:
             raise _invalid("timeframe_step", self.timeframe_step, "Give a whole number above 0.")
         for name in ("train_start_offset", "train_end_offset"):

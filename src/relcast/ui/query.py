@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from nicegui import html, ui
 from starlette.requests import Request
 
 from relcast.catalog.records import JobKind, JobRecord, JobState, ModelRecord, QueryRecord
-from relcast.core.clock import parse_time
+from relcast.core.clock import anchor_time
 from relcast.core.errors import Fault, InvalidRequest, NotFound, PqlError
 from relcast.jobs.previewing import PredictionPreview
 from relcast.pql import describe
@@ -168,7 +167,7 @@ def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], o
         @action
         async def start() -> None:
             try:
-                moment = _anchor(anchor.value)
+                moment = anchor_time(anchor.value.strip() or None)
                 job = await act(
                     platform,
                     "query.predict",
@@ -187,13 +186,6 @@ def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], o
             button("Not now", box.close)
             button("Start prediction", start, look="main")
     return box.open
-
-
-def _anchor(text: str) -> datetime | None:
-    try:
-        return parse_time(text.strip() or None)
-    except ValueError:
-        raise InvalidRequest("This is not a time.", code="request.bad_time") from None
 
 
 def _question(view: _View) -> None:
