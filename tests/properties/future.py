@@ -29,7 +29,13 @@ from relcast.learners.protocol import Asked
 from relcast.pql.ast import CheckedQuery, Unit, aggregations
 from relcast.relations import Relations, build
 from relcast.snapshots import Snapshot
-from relcast.tasks import Frame, TablePlan, TrainingTable, make_prediction_table, make_training_table
+from relcast.tasks import (
+    Frame,
+    TablePlan,
+    TrainingTable,
+    make_prediction_table,
+    make_training_table,
+)
 from relcast.tasks.offsets import to_datetime
 from tests.properties.worlds_future import draw_anchor, draw_query, draw_world, other_future
 from tests.relations.databases import Database
@@ -56,9 +62,7 @@ class Side:
         """Return the training table whose last anchor is ``end``."""
         if end not in self.tables:
             plan = TablePlan(end_time=isoformat(to_datetime(end)), timeframe_step=self.step)
-            self.tables[end] = make_training_table(
-                self.snapshot, self.relations, self.query, plan
-            )
+            self.tables[end] = make_training_table(self.snapshot, self.relations, self.query, plan)
         return self.tables[end]
 
     @property
@@ -116,8 +120,8 @@ class Case:
     keys: list[Any]
 
 
-def draw_case(seed: int, root: Path) -> tuple[Case, Fitted, Fitted]:
-    """Draw until a model can be fitted on everything and on the past alone; return both models."""
+def draw_case(seed: int, root: Path, *, refit: bool) -> tuple[Case, list[Fitted]]:
+    """Draw until a model can be fitted on everything, and (``refit``) on the past alone."""
     for again in range(20):
         number = seed + 1_000_003 * again * 42  # the same query, another world
         db = draw_world(number)
@@ -128,10 +132,11 @@ def draw_case(seed: int, root: Path) -> tuple[Case, Fitted, Fitted]:
         other = other_future(db, anchor, number, keep=last)
         there = Side.of(other, seed, root)
         try:
-            ends = _ends(here, db, other, anchor)
-            case = Case(here, there, anchor, *ends, here.population(anchor))
+            known, latest = _ends(here, db, other, anchor)
+            case = Case(here, there, anchor, known, latest, here.population(anchor))
             if case.keys:
-                return case, fitted(here, case.latest), fitted(here, case.known)
+                ends = (case.latest, case.known) if refit else (case.latest,)
+                return case, [fitted(here, end) for end in ends]
         except (TaskError, ModelError):
             continue
     raise AssertionError(f"no world of seed {seed} can be learned from")
@@ -177,19 +182,23 @@ def _watched(boards: list[Board]) -> Iterator[None]:
         yield
 
 
-def moved(case: Case, whole: Fitted, past: Fitted, root: Path, *, refit: bool) -> list[str]:
-    """Say what differs between the two databases; nothing should."""
+def moved(seed: int, root: Path, *, refit: bool) -> list[str]:
+    """Say what differs between a seed's two databases; nothing should.
+
+    ``refit`` fits on the past of both databases as well, and compares all that was learned.
+    """
+    case, models = draw_case(seed, root, refit=refit)
     found = moved_population(case)
     if found:
         return found
-    found += moved_labels(case, whole)
+    found += moved_labels(case, models[0])
     found += moved_features(case)
-    for name, model in (("of everything", whole), ("of the past", past)):
+    for name, model in zip(("of everything", "of the past"), models, strict=False):
         found += moved_predictions(case, model, name)
-    found += moved_memory(case, whole)
+    found += moved_memory(case, models[0])
     if refit:
-        found += moved_fit(case, past, root)
-    return found
+        found += moved_fit(case, models[1], root)
+    return [f"{sentence} ({case.here.query.text})" for sentence in found]
 
 
 def moved_population(case: Case) -> list[str]:
@@ -205,13 +214,14 @@ def moved_labels(case: Case, whole: Fitted) -> list[str]:
     except TaskError:
         return []  # the other future may have nothing to learn from
     frame = Frame.of(case.here.query)
+    # Which anchors stand between two splits follows from the later ones, too.
+    both = np.intersect1d(whole.table.examples.anchor, other.examples.anchor)
+    both = both[frame.spans(both)[1] <= case.anchor]
 
     def settled(table: TrainingTable) -> set[tuple[Any, ...]]:
-        rows = table.to_arrow()
-        anchors = rows["TIMESTAMP"].cast("int64").to_numpy()
-        done = frame.spans(anchors)[1] <= case.anchor
-        chosen = rows.select(["ENTITY", "TIMESTAMP", "TARGET"]).filter(done)
-        return set(zip(*(column.to_pylist() for column in chosen.columns), strict=True))
+        rows = table.to_arrow().filter(np.isin(table.examples.anchor, both))
+        columns = rows.select(["ENTITY", "TIMESTAMP", "TARGET"]).columns
+        return set(zip(*(column.to_pylist() for column in columns), strict=True))
 
     differ = settled(whole.table) ^ settled(other)
     return [f"labels: {sorted(differ, key=str)[:4]}"] if differ else []
@@ -272,7 +282,8 @@ def moved_memory(case: Case, whole: Fitted) -> list[str]:
         for side, mine in ((case.here, learner), (case.there, remembered[learner.name])):
             values = mine.values(side.relations, side.asked(case.keys, case.anchor))
             classes = mine.target.classes
-            said.append([None if v != v else classes[int(v)] if classes else v for v in values])
+            known = [None if np.isnan(v) else v for v in values]
+            said.append([classes[int(v)] if classes and v is not None else v for v in known])
         if said[0] != said[1]:
             found.append(f"memory: {learner.name}")
     return found

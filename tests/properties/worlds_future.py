@@ -45,10 +45,10 @@ MULTICLASS = (
 TASKS = (REGRESSION, BINARY, MULTICLASS)
 POPULATIONS = (
     "",
-    " WHERE COUNT(events.*, -30, 0, days) > 0",
-    " WHERE SUM(events.amount, -40, 0, days) > 0 OR entities.size > 4",
+    " WHERE COUNT(events.*, -15, 0, days) > 0",
+    " WHERE SUM(events.amount, -12, 0, days) > 0 OR entities.size > 4",
     " WHERE COUNT(events.* WHERE products.price > 8, -INF, 0, days) < 9",
-    " WHERE groups.sort != 'w1' OR COUNT(visits.*, -20, 0, days) < 3",
+    " WHERE groups.sort != 'w1' OR COUNT(visits.*, -9, 0, days) < 3",
 )
 
 
@@ -123,7 +123,8 @@ def draw_world(seed: int) -> Database:
         "kind": np.array([None if k == 3 else f"w{k}" for k in kind], dtype=object),
         "code": pd.array(taste[owner] + rng.integers(0, 2, m), dtype="Int64"),
         "flag": np.array([None if u < 0.1 else bool(u < 0.5) for u in rng.random(m)], dtype=object),
-        "settled": at + moments(rng.integers(0, 60, m) / 4).astype("timedelta64[ns]")
+        "settled": at
+        + moments(rng.integers(0, 60, m) / 4).astype("timedelta64[ns]")
         - EPOCH.astype("timedelta64[ns]"),
     }
     kinds = {
@@ -231,7 +232,9 @@ def other_future(db: Database, anchor: int, seed: int, *, keep: str | None = Non
         luck = rng.random(len(future))
         changed = future[luck < 0.5]
         same = future[(luck >= 0.5) & (luck < 0.65)]  # the others are deleted
-        added = frame.sample(int(rng.integers(0, 2 + len(frame) // 3)), replace=True, random_state=seed)
+        added = frame.sample(
+            int(rng.integers(0, 2 + len(frame) // 3)), replace=True, random_state=seed
+        )
         changed = _wild(db, name, changed, anchor, keys, rng)
         added = _wild(db, name, added, anchor, keys, rng)
         key = db.keys.get(name)
@@ -303,9 +306,7 @@ def _wild(
     return rows
 
 
-def _later(
-    rng: np.random.Generator, anchor: int, n: int, *, missing: float = 0.0
-) -> np.ndarray:
+def _later(rng: np.random.Generator, anchor: int, n: int, *, missing: float = 0.0) -> np.ndarray:
     """Draw times later than the anchor, some by a nanosecond, some by years."""
     hours = 3_600 * 10**9
     ahead = np.where(rng.random(n) < 0.15, 1, rng.integers(1, 24 * DAYS, n) * hours)

@@ -26,8 +26,8 @@ _ADDED = (AggregationKind.SUM, AggregationKind.AVG)
 _ORDERED = (AggregationKind.FIRST, AggregationKind.LAST)
 # Floats are summed as 128-bit integers of this many bits, which leaves room for 2**34 rows. The sum
 # is the same whatever the order of the rows and the number of threads. How many of the bits stand
-# behind the point follows from the largest value of the window itself, in steps: were it the largest
-# of the table, a huge value that comes in next year would round the labels of this one.
+# behind the point follows from the window's own largest value, in steps: were it the table's, a
+# huge value that comes in next year would round the labels of this one.
 _SUM_BITS = 92
 _TOP_STEP = 16
 _LOWEST_TOP = -896

@@ -1,0 +1,179 @@
+"""Nothing learned or said at an anchor depends on a row that is later (reliability.md, D1)."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relcast.learners.features import kernels as feature_kernels
+from relcast.learners.features.columns import Columns
+from relcast.learners.features.resolver import Resolver
+from relcast.relations import kernels
+from relcast.tasks import labels
+from tests.properties.future import moved
+from tests.properties.worlds_future import draw_anchor, draw_world, other_future
+
+SEEDS = range(200)
+LONG = range(200, 5000)
+CHUNK = 100
+DAY = 86_400 * 10**9
+
+
+def refits(seed: int) -> bool:
+    """One database of four is fitted again, on the past alone: 50 of the 200, of every task."""
+    return seed % 4 == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_future_moves_nothing(seed: int, tmp_path: Path) -> None:
+    assert moved(seed, tmp_path, refit=refits(seed)) == []
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", LONG[::CHUNK])
+def test_the_future_moves_nothing_at_length(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + CHUNK):
+        assert moved(seed, tmp_path / str(seed), refit=True) == [], seed
+        shutil.rmtree(tmp_path / str(seed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_two_databases_differ_later_than_the_anchor_only(seed: int) -> None:
+    db = draw_world(seed)
+    anchor = draw_anchor(db, "events", seed)
+    other = other_future(db, anchor, seed, keep="events")
+    moment = pd.Timestamp(anchor)
+    changed = 0
+    for name, before in db.frames.items():
+        after = other.frames[name]
+        time, end = db.times.get(name), db.ends.get(name)
+        if time is not None:
+            late, later = (f[f[time] > moment].reset_index(drop=True) for f in (before, after))
+            changed += not late.equals(later)
+            before, after = (f[f[time] <= moment] for f in (before, after))  # noqa: PLW2901
+        known, kept = (f.reset_index(drop=True) for f in (before, after))
+        if end is not None:
+            known, kept = (f.assign(**{end: f[end].where(f[end] <= moment)}) for f in (known, kept))
+        pd.testing.assert_frame_equal(known, kept, check_dtype=False)
+    assert changed >= 2
+
+
+# -- the test of the test: leaks that it must notice -----------------------------------------------
+
+Leak = Callable[[pytest.MonkeyPatch], None]
+
+
+def _later_anchor(patch: pytest.MonkeyPatch, kernel: str, place: int) -> None:
+    """Let a kernel look two days past each anchor, which is its argument number ``place``."""
+    honest = getattr(feature_kernels, kernel)
+
+    def leaking(*given: Any) -> None:
+        honest(*given[:place], given[place] + 2 * DAY, *given[place + 1 :])
+
+    patch.setattr(feature_kernels, kernel, leaking)
+
+
+def window_leak(patch: pytest.MonkeyPatch) -> None:
+    _later_anchor(patch, "window_numbers", 6)
+
+
+def timing_leak(patch: pytest.MonkeyPatch) -> None:
+    _later_anchor(patch, "timing", 6)
+
+
+def category_leak(patch: pytest.MonkeyPatch) -> None:
+    _later_anchor(patch, "recent_codes", 6)
+
+
+def past_label_leak(patch: pytest.MonkeyPatch) -> None:
+    honest = feature_kernels.bucket_numbers
+
+    def leaking(*given: Any) -> None:
+        *rows, anchors, edges, which, out = given
+        honest(*rows, anchors + 2 * DAY, edges + 2 * DAY, which, out)
+
+    patch.setattr(feature_kernels, "bucket_numbers", leaking)
+
+
+def slice_leak(patch: pytest.MonkeyPatch) -> None:
+    """Let ``known_slices`` and whatever else asks for bounds look one step into the future."""
+    honest = kernels.bounds
+
+    def leaking(indptr: Any, time: Any, parents: Any, low: Any, high: Any, *out: Any) -> None:
+        honest(indptr, time, parents, low, np.where(high < 2**62, high + 5 * DAY, high), *out)
+
+    patch.setattr(kernels, "bounds", leaking)
+
+
+def parent_leak(patch: pytest.MonkeyPatch) -> None:
+    """Join parents that did not exist yet, or no longer."""
+    honest = Resolver._at_parent
+    nothing = np.empty(0, dtype=np.int64)
+    patch.setattr(Resolver, "_at_parent", lambda *given: (nothing, nothing, honest(*given)[2]))
+
+
+def population_leak(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(labels, "within_life", lambda *_: labels.TRUE.copy())
+
+
+def vocabulary_leak(patch: pytest.MonkeyPatch) -> None:
+    """Count categories, and look for columns that vary, in rows of any time."""
+
+    def everything(columns: Columns, name: str) -> np.ndarray:
+        return np.ones(columns.relations.table(name).rows, dtype=bool)
+
+    patch.setattr(Columns, "known", everything)
+
+
+def candidates_leak(patch: pytest.MonkeyPatch) -> None:
+    """Generate a fit's features from the whole snapshot, not from its training side."""
+    contenders = importlib.import_module("relcast.learners.contenders")
+    features = importlib.import_module("relcast.learners.features")
+
+    def leaking(relations: Any, query: Any, folds: Any, budget: int) -> Any:
+        return features.FeatureSet.generate(relations, query, budget=budget, until=None)
+
+    patch.setattr(contenders, "candidate_features", leaking)
+    patch.setattr(importlib.import_module("relcast.learners.fit"), "candidate_features", leaking)
+
+
+def label_leak(patch: pytest.MonkeyPatch) -> None:
+    """Remember labels from their anchor on, before their windows are over."""
+    contenders = importlib.import_module("relcast.learners.contenders")
+    patch.setattr(contenders, "label_known_at", lambda _, anchors: anchors)
+
+
+LEAKS: dict[str, tuple[Leak, str]] = {
+    "windows look ahead": (window_leak, "features"),
+    "counts look ahead": (timing_leak, "predictions"),
+    "last categories look ahead": (category_leak, "features"),
+    "past labels are not past": (past_label_leak, "predictions: own past window"),
+    "slices reach past the anchor": (slice_leak, "memory"),
+    "parents before their time": (parent_leak, "features"),
+    "entities before their time": (population_leak, "population"),
+    "vocabularies of the future": (vocabulary_leak, "features: other ones"),
+    "features made from all rows": (candidates_leak, "fit: "),
+    "labels before they are known": (label_leak, "memory"),
+}
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_planted_leak_is_noticed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak, where = LEAKS[name]
+    leak(monkeypatch)
+    said: list[str] = []
+    for seed in range(15):
+        said += moved(seed, tmp_path / str(seed), refit=where.startswith("fit"))
+        if any(sentence.startswith(where) for sentence in said):
+            return
+    pytest.fail(f"nothing said of {where}: {said[:5]}")
