@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from relcast.core.errors import ModelError
 from relcast.learners import fit
 from relcast.learners.trees import ClassMap
 from tests.learners.worlds import BINARY, MULTICLASS, QUICK, REGRESSION, World
@@ -34,6 +35,29 @@ def test_a_few_absurd_numbers_do_not_stop_a_fit(world: World) -> None:
     entity = np.arange(20)
     said = model.predict(world.relations, entity, np.full(20, 1_620_000_000 * 10**9)).values
     assert np.isfinite(said).all()
+
+
+def test_numbers_whose_squares_are_none_are_left_out_and_counted(world: World) -> None:
+    """Scores and metrics were infinite, which JSON shows as null."""
+    target = world.table(REGRESSION).examples.target.copy()
+    target[::2] = 1e308
+    model = _fit(world, REGRESSION, target=target)
+    assert any("so large (beyond 1e153)" in sentence for sentence in model.warnings)
+    measured = model.evaluation.model["test"]
+    assert all(np.isfinite(measured.value(name)) for name in ("mae", "mse", "rmse"))
+    with pytest.raises(ModelError) as caught:
+        _fit(world, REGRESSION, target=np.full(len(target), 1e308))
+    assert caught.value.code == "model.no_training_rows"
+    assert "Scale the column" in caught.value.hint
+
+
+def test_one_training_row_is_enough_for_a_fit(world: World) -> None:
+    """Bagging took eight tenths of the row, which is none, and LightGBM gave up."""
+    examples = world.table(REGRESSION).examples
+    split = np.where(examples.split == 0, -1, examples.split)
+    split[np.flatnonzero(examples.split == 0)[0]] = 0
+    model = _fit(world, REGRESSION, split=split)
+    assert np.isfinite(model.evaluation.model["test"].value("mae"))
 
 
 def test_a_constant_number_is_the_global_answer(world: World) -> None:

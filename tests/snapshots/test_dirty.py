@@ -345,3 +345,16 @@ def test_dates_that_could_be_read_two_ways_say_so(place):
     t = place.ingest("t")
     assert t.statistics_of("day").first == "2024-03-04T00:00:00Z"
     assert "would also be %d/%m/%Y" in t.reasons["columns"][1]["dtype_reason"]
+
+
+@pytest.mark.parametrize("year", [1600, 9999])
+def test_a_column_of_times_that_no_clock_holds_is_named_with_its_table(place, year):
+    """The sentence used to say that the values are no times, and not whose."""
+    when = pa.array([dt.datetime(year, 1, 1)] * 3, pa.timestamp("us"))
+    place.put("visits", {"id": [1, 2, 3], "when": when})
+    with pytest.raises(SchemaError) as caught:
+        place.ingest("visits", primary_key="id", dtypes={"when": Dtype.time})
+    assert caught.value.code == "schema.bad_dtype"
+    assert "Table 'visits'" in caught.value.message
+    assert "every time of column 'when' is before 1677-09-22" in caught.value.message.lower()
+    assert caught.value.hint

@@ -26,6 +26,8 @@ Float = npt.NDArray[np.float64]
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 _FEW = 10
+_LARGEST = 1e153
+_UNUSABLE = "their target is no number, or so large (beyond 1e153) that its square is none."
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Folds:
     Attributes:
         target: What is predicted.
         train, validation, test: The folds; ``test`` may be empty.
-        dropped: Rows left out because their target is no finite number.
+        dropped: Rows left out because the square of their target is no finite number.
         warnings: Sentences on classes with few rows.
         false_and_true: What true and false stand for when the target is a column with two values.
     """
@@ -77,7 +79,7 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
             code="model.no_labels",
             hint="Fit on a training table, not on a prediction table.",
         )
-    usable = np.isfinite(examples.target)
+    usable = np.abs(examples.target) <= _LARGEST  # NaN is not
     dropped = int(len(usable) - usable.sum())
     multiclass = query.task_type is TaskType.MULTICLASS_CLASSIFICATION
     target = Target(query.task_type, tuple(examples.classes or ()) if multiclass else None)
@@ -93,16 +95,19 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
         return Fold(Asked(examples.entity[rows], anchor, known), label, weight)
 
     train, validation, test = fold(_TRAIN), fold(_VALIDATION), fold(_TEST)
+    hint = "Choose another split, a shorter window, or a smaller timeframe_step."
+    if dropped:
+        hint = f"{dropped:,} rows were left out: {_UNUSABLE} Scale the column down."
     for name, part in (("training", train), ("validation", validation)):
         if not len(part):
             raise ModelError(
                 f"There are no {name} rows with a usable target",
                 code=f"model.no_{name}_rows",
-                hint="Choose another split, a shorter window, or a smaller timeframe_step.",
+                hint=hint,
             )
     warnings = _check_classes(target, train, validation, test)
     if dropped:
-        warnings.append(f"{dropped:,} rows were left out: their target is not a finite number.")
+        warnings.append(f"{dropped:,} rows were left out: {_UNUSABLE}")
     named = None if multiclass or examples.classes is None else tuple(examples.classes)
     return Folds(target, train, validation, test, dropped, tuple(warnings), named)
 
