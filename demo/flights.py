@@ -165,7 +165,7 @@ def show_metrics(job: dict[str, Any], evaluation: dict[str, Any]) -> None:
     metric = evaluation["tune_metric"]
     table = Table("", "validation", "test", "95 % interval", title_justify="left")
     table.title = f"{metric.upper()} in minutes; smaller is better"
-    entries = {f"relcast ({evaluation['learner']})": evaluation["model"], **evaluation["baselines"]}
+    entries = {f"relcast: {evaluation['learner']}": evaluation["model"], **evaluation["baselines"]}
 
     def order(entry: tuple[str, Any]) -> float:
         return float(entry[1]["test"]["metrics"][metric]["value"])

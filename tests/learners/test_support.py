@@ -1,36 +1,46 @@
-"""Clocks are found by where their values lie, and nothing else is taken for one."""
+"""Clocks are found by how they follow the anchor and where they lie; nothing else is one."""
 
 import numpy as np
 
-from relcast.learners.support import MOST_OUTSIDE, outside_share
+from relcast.learners.support import clocks
+
+DAY = 86_400 * 10**9
 
 
 def columns(*parts):
     return np.column_stack(parts).astype(np.float32)
 
 
-def test_a_clock_lies_outside_and_a_season_seen_before_does_not():
+def test_a_clock_is_found_and_a_season_seen_before_is_none():
     rng = np.random.default_rng(0)
-    train_day, valid_day = rng.uniform(0, 3 * 365, 5000), rng.uniform(3 * 365, 3 * 365 + 60, 500)
-    train = columns(train_day, train_day % 365, rng.normal(size=5000))
-    valid = columns(valid_day, valid_day % 365, rng.normal(0.8, 1, size=500))
-    shares = outside_share(train, valid)
-    assert shares[0] > 0.99
-    assert shares[1] < 0.05
-    assert shares[2] < 0.2
-    assert list(shares > MOST_OUTSIDE) == [True, False, False]
+    day, ahead = rng.uniform(0, 3 * 365, 5000), rng.uniform(3 * 365, 3 * 365 + 60, 500)
+    train = columns(day, day % 365, rng.normal(size=5000), -day)
+    valid = columns(ahead, ahead % 365, rng.normal(0.8, 1, size=500), -ahead)
+    assert clocks(train, (day * DAY).astype(np.int64), valid).tolist() == [True, False, False, True]
 
 
-def test_missing_values_count_neither_way():
-    half = np.r_[np.full(500, np.nan), np.arange(500)]
-    nothing = np.full(1000, np.nan)
-    shares = outside_share(columns(nothing, half), columns(nothing, half))
-    assert shares[0] == 0
-    assert shares[1] < 0.02
-    assert outside_share(columns(half), columns(nothing))[0] == 0
-    assert outside_share(columns(half), columns(half + 500))[0] == 1
+def test_the_day_of_the_year_is_a_clock_in_the_first_year():
+    day, ahead = np.arange(300.0), np.arange(300.0, 365.0)
+    found = clocks(columns(day % 365), (day * DAY).astype(np.int64), columns(ahead % 365))
+    assert found.tolist() == [True]
 
 
-def test_constants_are_inside():
-    ones = np.ones(20)
-    assert list(outside_share(columns(ones, ones), columns(ones, ones + 1))) == [0, 1]
+def test_a_rate_that_has_drifted_is_none():
+    rng = np.random.default_rng(1)
+    day = rng.uniform(0, 1000, 5000)
+    drifting = rng.normal(size=5000) - day / 1000
+    found = clocks(
+        columns(drifting), (day * DAY).astype(np.int64), np.full((100, 1), -9, np.float32)
+    )
+    assert found.tolist() == [False]
+
+
+def test_missing_values_and_constants_are_none():
+    rows = 1000
+    anchor = np.arange(rows, dtype=np.int64)
+    nothing = np.full(rows, np.nan)
+    half = np.r_[np.full(rows // 2, np.nan), np.arange(rows // 2)]
+    ones = np.ones(rows)
+    train = columns(nothing, half, ones, ones, half)
+    valid = columns(nothing, nothing, ones, ones + 1, half + rows)
+    assert clocks(train, anchor, valid).tolist() == [False, False, False, False, True]

@@ -25,7 +25,7 @@ from relcast.learners.plan import Budget
 from relcast.learners.protocol import Asked, Target
 from relcast.learners.sampling import sample_rows
 from relcast.learners.search import Effort, Search, effort
-from relcast.learners.support import MOST_OUTSIDE, outside_share
+from relcast.learners.support import clocks
 from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def train_trees(
     scaling = _Scaling.of(target, train.label)
     work = _Work(relations, trees, scaling, settings, report)
     candidates = len(features.features)
-    screened, clocks = work.screen(train, valid)
+    screened, left_out = work.screen(train, valid)
     trees = replace(
         trees,
         features=screened,
@@ -194,7 +194,7 @@ def train_trees(
         "validation_rows": checked.report,
         "features": len(trees.features.features),
         "candidate_features": candidates,
-        "clocks": list(clocks),
+        "clocks": list(left_out),
         "refit": budget.refit,
         "out_of_time": any(trial.out_of_time for trial, _ in grown),
     }
@@ -267,17 +267,17 @@ class _Work:
         missing = np.isnan(matrix).any(axis=0)
         varied = (spread > least) | (missing & (spread >= least))
         clock = np.zeros(count, dtype=bool)
-        if valid.asked.anchor is not None:
+        if sample.asked.anchor is not None:
             later = valid.asked.take(np.sort(rng.permutation(len(valid))[:_SCREEN_ROWS]))
             ahead = self.trees.matrix(self.relations, later, self.settings.threads)
-            clock = varied & (outside_share(matrix, ahead) > MOST_OUTSIDE)
-        clocks = tuple(f.name for f, out in zip(features.features, clock, strict=True) if out)
+            clock = varied & clocks(matrix, sample.asked.anchor, ahead)
+        left_out = tuple(f.name for f, out in zip(features.features, clock, strict=True) if out)
         varied &= ~clock
         matrix[:, clock] = np.nan
         if len(train) <= _SCREEN_ROWS and int(varied.sum()) <= budget.features:
             # Little data trains in seconds; a screen on the same rows would only add noise.
             kept = np.flatnonzero(varied)
-            return (features.select(kept) if 0 < len(kept) < count else features), clocks
+            return (features.select(kept) if 0 < len(kept) < count else features), left_out
         outputs = self.trees.outputs
         first = Search(
             self.trees.target.task_type,
@@ -305,7 +305,7 @@ class _Work:
             enough = int(np.searchsorted(total, _KEPT_GAIN * total[-1])) + 1
             useful = order[: min(enough, budget.features)]
             kept = np.sort(useful[grown.gain[useful] > 0])
-        return (features.select(kept) if 0 < len(kept) < count else features), clocks
+        return (features.select(kept) if 0 < len(kept) < count else features), left_out
 
     def search(
         self, matrix: Values, train: Fold, check: Values, valid: Fold
