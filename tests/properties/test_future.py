@@ -28,7 +28,7 @@ DAY = 86_400 * 10**9
 
 def refits(seed: int) -> bool:
     """One database of four is fitted again, on the past alone: 50 of the 200, of every task."""
-    return seed % 4 == 0
+    return seed % 4 == 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -167,3 +167,27 @@ def test_empty_tables_have_empty_arrays(tmp_path):
     for arrays in relations.links.values():
         assert arrays.indptr.tolist() == [0]
         assert len(arrays.child) == 0
+
+
+def test_when_a_row_ends_does_not_order_the_rows_of_one_moment(tmp_path):
+    """An end is written later: rows without a key must not change places when it comes."""
+    n = 40
+    frame = pd.DataFrame({"owner": [1] * n, "at": moments(np.full(n, 5.0)), "size": np.arange(n)})
+    orders = []
+    for seed in (0, 1):
+        until = moments(np.random.default_rng(seed).integers(20, 90, n).astype(float))
+        db = Database(
+            {"owners": pd.DataFrame({"id": [1]}), "events": frame.assign(until=until)},
+            {
+                "owners": {"id": "id"},
+                "events": {"owner": "id", "at": "time", "size": "number", "until": "time"},
+            },
+            {"owners": "id", "events": None},
+            {"events": "at"},
+            {"events": "until"},
+            (Link("events", "owner", "owners"),),
+        )
+        relations = build(db.snapshot(tmp_path))
+        orders.append(np.array(relations.link(db.links[0]).child))
+    assert orders[0].tolist() == orders[1].tolist()
+    assert orders[0].tolist() != list(range(n))
