@@ -150,7 +150,7 @@ def measure(orders: int) -> dict[str, object]:
             )
         )
         lap("training table")
-        trained = steps.train(
+        steps.train(
             steps.TrainSpec(
                 **common,
                 training_table=str(root / "train.parquet"),
