@@ -38,25 +38,30 @@ class Database:
         """Open the database at an SQLAlchemy URL and bring its tables up to date.
 
         Safe when several processes open the same database at once. Raises ``settings.invalid`` for
-        a URL that is neither SQLite nor PostgreSQL.
+        a URL that is neither an SQLite file nor PostgreSQL, and ``settings.store_unusable`` when
+        the database does not answer or is none of ours. No message holds the URL: it may hold a
+        password.
         """
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
+        try:
+            parsed = make_url(url)
+            backend = parsed.get_backend_name()
+        except (sa.exc.ArgumentError, ValueError):
+            raise _bad_url("is not the URL of a database") from None
         if backend not in ("sqlite", "postgresql"):
-            raise InvalidRequest(
-                f"RELCAST_DATABASE_URL names {backend!r}, which cannot hold the catalog",
-                code="settings.invalid",
-                hint="Use sqlite:///path or postgresql://user:password@host/database.",
-            )
+            raise _bad_url(f"names {backend!r}, which cannot hold the catalog")
         self.is_sqlite = backend == "sqlite"
-        if self.is_sqlite:
-            if parsed.database:
-                _private_file(Path(parsed.database))
-        elif parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        self.engine = _engine(parsed, sqlite=self.is_sqlite)
-        self._local = threading.local()
-        self._migrate()
+        if self.is_sqlite and parsed.database in (None, "", ":memory:"):
+            raise _bad_url("names no file, and what is kept in memory is lost")
+        try:
+            if self.is_sqlite:
+                _private_file(Path(str(parsed.database)))
+            elif parsed.drivername == "postgresql":
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self.engine = _engine(parsed, sqlite=self.is_sqlite)
+            self._local = threading.local()
+            self._migrate()
+        except (OSError, ImportError, sa.exc.DBAPIError) as error:
+            raise _unusable(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -123,6 +128,26 @@ class Database:
                 sa.select(sa.column("version_num")).select_from(sa.table("alembic_version"))
             )
             return version
+
+
+def _bad_url(what: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"RELCAST_DATABASE_URL {what}",
+        code="settings.invalid",
+        hint="Use sqlite:///path or postgresql://user:password@host/database.",
+    )
+
+
+def _unusable(error: Exception) -> InvalidRequest:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    hint = "Check RELCAST_DATABASE_URL, that the database runs, and that this user may write to it."
+    if isinstance(error, ImportError):
+        hint = "Install the driver: pip install 'relcast[postgres]'."
+    return InvalidRequest(
+        f"The metadata store cannot be used: {str(cause).splitlines()[0]}",
+        code="settings.store_unusable",
+        hint=hint,
+    )
 
 
 def _engine(url: sa.URL, *, sqlite: bool) -> Engine:

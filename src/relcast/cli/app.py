@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from relcast.cli import engine, platform
-from relcast.core.errors import RelcastError, UserError
+from relcast.core.errors import InvalidRequest, RelcastError, UserError
 
 __all__ = ["main"]
 
@@ -60,6 +60,18 @@ def main() -> NoReturn:
     except RelcastError as error:
         _tell(error)
         sys.exit(1 if isinstance(error, UserError) else 70)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _tell(
+            InvalidRequest(
+                f"{place}{error.strerror}",
+                code="cli.file",
+                hint="Check the path, the space that is left, and that you may write there.",
+            )
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

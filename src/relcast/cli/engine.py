@@ -116,6 +116,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a query on the tables of a folder and write the model bundle."""
+    from relcast.learners.bundle import require_place
+
+    require_place(out)  # before the work, not after it
     data = _open(source, home, key, time, link, quiet=as_json)
     model = data.query(query).fit(run_mode, progress=not as_json)
     model.save(out)

@@ -32,9 +32,11 @@ def serve(
     The first start prints the API key and the password of the UI, once.
     """
     from relcast.jobs import Platform
+    from relcast.server import listen
     from relcast.server import serve as run
     from relcast.ui import mount
 
+    listener = listen(host, port)  # before a key is shown once, in vain
     platform = Platform.open(Settings.load(home))
     key = platform.ensure_first_key()
     password = platform.ensure_admin_password()
@@ -48,6 +50,7 @@ def serve(
             platform,
             host=host,
             port=port,
+            listener=listener,
             extend=lambda app: mount(app, platform),
             ready=lambda url: typer.echo(f"relcast serves {platform.settings.home} at {url}"),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from relcast.catalog import Catalog
 from relcast.core.clock import Clock, utc_now
+from relcast.core.errors import InvalidRequest
 from relcast.core.settings import Settings
 from relcast.jobs.engine import Engine
 from relcast.jobs.home import Home
@@ -39,9 +40,17 @@ class Platform(Submitting, Signing):
     def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Platform:
         """Open a home: create it (0700), migrate its catalog, make its secrets (0600).
 
-        Raises ``settings.invalid`` for a database URL that cannot hold the catalog.
+        Raises ``settings.home_unusable``; ``settings.invalid`` for a database URL that cannot hold
+        the catalog, and ``settings.store_unusable``.
         """
-        return cls(settings, clock=clock)
+        try:
+            return cls(settings, clock=clock)
+        except OSError as error:
+            raise InvalidRequest(
+                f"Nothing can be kept in {settings.home}: {error.strerror or error}",
+                code="settings.home_unusable",
+                hint="Name a directory that this user may write to: --home or RELCAST_HOME.",
+            ) from error
 
     def start(self, *, worker: bool = True) -> None:
         """Begin to work: with ``worker``, run jobs in this process's children.

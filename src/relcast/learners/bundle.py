@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from relcast.core.errors import ModelError
 
-__all__ = ["FORMAT", "Bundle", "read_bundle", "write_bundle"]
+__all__ = ["FORMAT", "Bundle", "read_bundle", "require_place", "write_bundle"]
 
 FORMAT = 1
 """Version of the layout; a reader refuses newer ones."""
@@ -103,9 +103,12 @@ def write_bundle(
         arrays: Arrays for ``arrays.safetensors``.
         texts: Text files by name.
         writers: Files that write themselves to a path, by name.
+
+    Raises ``model.would_overwrite``.
     """
     from safetensors.numpy import save_file
 
+    require_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     staging.mkdir(mode=0o700)
@@ -134,6 +137,18 @@ def write_bundle(
         _swap(staging, path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def require_place(path: Path) -> None:
+    """Raise ``model.would_overwrite`` when something lies there that is no bundle of ours."""
+    if path.is_dir() and ((path / _MANIFEST).is_file() or not any(path.iterdir())):
+        return
+    if path.exists() or path.is_symlink():
+        raise ModelError(
+            f"{path} is there already and is no model bundle",
+            code="model.would_overwrite",
+            hint="Choose another place for the model, or move away what is there.",
+        )
 
 
 def _checked(name: str) -> str:

@@ -6,6 +6,6 @@ types, is imported here and nowhere else.
 
 from relcast.server.app import create_app
 from relcast.server.auth import install_browser_sessions
-from relcast.server.serve import run_server, serve
+from relcast.server.serve import listen, run_server, serve
 
-__all__ = ["create_app", "install_browser_sessions", "run_server", "serve"]
+__all__ = ["create_app", "install_browser_sessions", "listen", "run_server", "serve"]

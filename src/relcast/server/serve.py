@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from socket import socket
+from socket import AddressFamily, create_server, socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
+from relcast.core.errors import Conflict
 from relcast.server.app import create_app
 from relcast.server.middleware import is_loopback
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
 
-__all__ = ["run_server", "serve"]
+__all__ = ["listen", "run_server", "serve"]
 
 _log = logging.getLogger("relcast.server")
 
@@ -26,6 +27,7 @@ def run_server(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    listener: socket | None = None,
     ready: Callable[[str], None] | None = None,
     grace_seconds: int = 5,
 ) -> None:
@@ -36,8 +38,11 @@ def run_server(
         host: Address to bind. Anything but a loopback address is reachable by others and logs a
             warning, since keys then travel in the clear unless TLS stands in front.
         port: Port to bind; 0 takes a free one.
+        listener: What ``listen`` returned for them; None binds now.
         ready: Called once with the base URL when the socket listens.
         grace_seconds: How long open requests get to end when stopping.
+
+    Raises ``server.cannot_listen``.
     """
     if not is_loopback(host):
         app.state.hosts.allow_every()
@@ -57,7 +62,22 @@ def run_server(
         timeout_graceful_shutdown=grace_seconds,
         timeout_keep_alive=30,
     )
-    _Server(config, ready).run()
+    with listener or listen(host, port) as bound:
+        _Server(config, ready).run([bound])
+
+
+def listen(host: str, port: int) -> socket:
+    """Bind an address; raises ``server.cannot_listen`` when it is taken or none of this machine."""
+    try:
+        family = AddressFamily.AF_INET6 if ":" in host else AddressFamily.AF_INET
+        return create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise Conflict(
+            f"Cannot listen on {host}, port {port}: {reason}",
+            code="server.cannot_listen",
+            hint="Choose another --port, or 0 for a free one; --host names this machine.",
+        ) from error
 
 
 def serve(
@@ -65,6 +85,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    listener: socket | None = None,
     extend: Callable[[FastAPI], None] | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -75,7 +96,7 @@ def serve(
     app = create_app(platform)
     if extend is not None:
         extend(app)
-    run_server(app, host, port, ready=ready)
+    run_server(app, host, port, listener=listener, ready=ready)
 
 
 class _Server(uvicorn.Server):
