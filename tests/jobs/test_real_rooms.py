@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -152,3 +153,16 @@ def test_a_broken_source_fails_the_job_and_not_the_service(platform, tmp_path_fa
     failed = until(platform, platform.retrain("broken").id, seconds=60)
     assert (failed.state, failed.error["status"]) == ("FAILED", 422)
     assert "orders.parquet" in failed.error["message"]
+
+
+def test_a_folder_that_went_away_is_the_users_to_mend(platform, data):
+    """It ended as a crash of ours, since the folder is looked at before the child starts."""
+    folder = data.parent / "going"
+    shutil.copytree(data, folder)
+    graph = platform.graph_from_source("local", root=folder)
+    platform.create_query("going", TEXT, graph.id, plan=PLAN)
+    shutil.rmtree(folder)
+    failed = until(platform, platform.retrain("going").id, seconds=60)
+    assert (failed.state, failed.error["code"]) == ("FAILED", "source.no_directory")
+    assert str(folder) in failed.error["message"]
+    assert failed.error["hint"]

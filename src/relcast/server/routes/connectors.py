@@ -18,6 +18,7 @@ from pydantic import Discriminator, Tag
 from relcast.catalog.records import ConnectorRecord
 from relcast.core.clock import parse_time
 from relcast.core.errors import InvalidRequest
+from relcast.server.answers import once
 from relcast.server.bodies import ConnectorBody, NewConnector, stamp
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
@@ -83,10 +84,14 @@ def create_connector(
         name, root = body.config.name, body.config.root_dir
     else:
         name, root = body.name, body.root
-    record = platform_of(request).create_connector(name, "file", plain_root(root))
-    return JSONResponse(
-        _ours(record), status_code=201, headers={"Location": f"/api/v1/connectors/{record.id}"}
-    )
+
+    def work(_: Any) -> Response:
+        record = platform_of(request).create_connector(name, "file", plain_root(root))
+        return JSONResponse(
+            _ours(record), status_code=201, headers={"Location": f"/api/v1/connectors/{record.id}"}
+        )
+
+    return once(request, body, work)
 
 
 @routes.get(
