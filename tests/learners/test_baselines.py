@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from relcast.core.schema import TaskType
+from relcast.core.schema import Link, TaskType
 from relcast.learners.baselines import (
     HistoryBaseline,
+    WindowBaseline,
     global_baselines,
     history_baselines,
     unpack_baseline,
 )
 from relcast.learners.contenders import candidate_features, make_baselines
+from relcast.learners.features import FeatureSet
 from relcast.learners.folds import label_known_at, make_folds
 from relcast.learners.history import History
 from relcast.learners.protocol import Asked, Target
+from relcast.pql import check
+from relcast.relations import build
 from relcast.tasks import evaluate_target
 from tests.learners.worlds import BINARY, DAY, MULTICLASS, QUICK, REGRESSION, World
+from tests.relations.databases import Database
 
 
 @pytest.mark.parametrize("statistic", ["mean", "median", "last", "mode"])
@@ -115,6 +122,38 @@ def test_the_own_past_window_is_the_target_of_the_window_before(world: World, qu
     some = ~np.isnan(values)
     assert some.mean() > 0.3
     assert values[some] == pytest.approx(truth[some], rel=1e-6)
+
+
+def test_classes_that_are_numbers_are_not_taken_for_their_places(tmp_path: Path) -> None:
+    """Codes 7, 12 and 40 are places 0, 1 and 2; a code of the past that is no class is unknown."""
+    day = np.datetime64("2020-01-01", "ns") + np.arange(90) * np.timedelta64(1, "D")
+    codes = np.tile([7, 12, 40], 30)
+    codes[60:] = np.tile([7, 12, 7], 10)
+    db = Database(
+        {
+            "users": pd.DataFrame({"id": [1, 2]}),
+            "events": pd.DataFrame(
+                {"user": np.repeat([1, 2], 90), "at": np.tile(day, 2), "code": np.tile(codes, 2)}
+            ),
+        },
+        {"users": {"id": "id"}, "events": {"user": "id", "at": "time", "code": "code"}},
+        {"users": "id", "events": None},
+        {"events": "at"},
+        links=(Link("events", "user", "users"),),
+    )
+    snapshot = db.snapshot(tmp_path)
+    relations = build(snapshot)
+    query = check("PREDICT LAST(events.code, 0, 1, days) FOR EACH users.id", snapshot.graph)
+    features = FeatureSet.generate(relations, query)
+    (place,) = (k for k, f in enumerate(features.features) if f.recipe.measure == "value"
+                and f.recipe.family == "past" and f.recipe.other == 0)  # fmt: skip
+    target = Target(TaskType.MULTICLASS_CLASSIFICATION, (7, 12))
+    baseline = WindowBaseline("own past window", target, features.select([place]), np.full(2, 0.5))
+    anchors = day[[0, 1, 2, 3, 61]].astype(np.int64)
+    values = baseline.values(relations, Asked.rolling(np.zeros(5, np.int64), anchors), 1)
+    assert values.tolist()[:2] == [0.0, 1.0]
+    assert np.isnan(values[2])
+    assert values.tolist()[3:] == [0.0, 1.0]
 
 
 def test_global_baselines_are_of_training_labels() -> None:

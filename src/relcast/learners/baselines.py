@@ -120,8 +120,11 @@ class WindowBaseline:
             parts.append(found.values[:, 0].astype(np.float64))
         values = np.concatenate(parts)
         words = self.features.features[0].categories
-        if words is None or self.target.classes is None:
+        if self.target.classes is None:
             return values
+        if words is None:  # a code that is a number, as float32 holds it
+            place = {float(np.float32(c)): float(i) for i, c in enumerate(self.target.classes)}
+            return np.array([place.get(value, np.nan) for value in values.tolist()])
         index_of = {str(c): float(i) for i, c in enumerate(self.target.classes)}
         classes = np.array([index_of.get(word, np.nan) for word in words] + [np.nan])
         return classes[np.where(np.isnan(values), len(words), values).astype(np.int64)]
