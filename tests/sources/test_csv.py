@@ -157,11 +157,12 @@ def test_a_broken_row_far_below_is_told_with_its_line(tmp_path):
         ("t.csv", b"a,b\n\0,1\n", "source.encoding"),
         ("t.csv", b"a,a\n1,2\n", "source.duplicate_column"),
         ("t.csv.gz", b"a,b\n1,2\n", "source.unreadable"),
-        ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9)[:-10], "source.unreadable"),
+        ("t.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 9, mtime=0)[:-10], "source.unreadable"),
         ("t.csv.zst", b"a,b\n1,2\n", "source.unreadable"),
         ("t.parquet", b"", "source.empty"),
         ("t.parquet", b"PAR1 nothing", "source.truncated"),
     ],
+    ids=lambda value: None if isinstance(value, str) else "data",  # gzip writes the time of day
 )  # fmt: skip
 def test_unreadable_files_have_one_outcome_each(tmp_path, name, data, code):
     source = put(tmp_path, name, data)
