@@ -9,7 +9,7 @@ Labels are set-based SQL over the snapshot's files. This room knows no models.
 
 from relcast.tasks.anchors import Frame, TimeRange, make_anchors
 from relcast.tasks.evaluate import evaluate_target, examples_at, population
-from relcast.tasks.examples import Examples
+from relcast.tasks.examples import Examples, Lists
 from relcast.tasks.generate import make_training_table
 from relcast.tasks.own_rows import prediction_table_from_rows, training_table_from_rows
 from relcast.tasks.plan import TablePlan
@@ -22,6 +22,7 @@ __all__ = [
     "SPLITS",
     "Examples",
     "Frame",
+    "Lists",
     "PredictionTable",
     "TablePlan",
     "TimeRange",

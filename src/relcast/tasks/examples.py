@@ -8,10 +8,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "Lists"]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """n lists of whole numbers, end to end.
+
+    Attributes:
+        offsets: int64[n + 1], ascending from 0; list i is ``values[offsets[i]:offsets[i + 1]]``.
+        values: int64[m]; within a list distinct, in order of first appearance.
+    """
+
+    offsets: Integers
+    values: Integers
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Integers:
+        """int64[n], the number of values of each list."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: npt.NDArray[Any]) -> Lists:
+        """Return the lists at these places, or where this mask holds."""
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        lengths = self.lengths[places]
+        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return Lists(offsets, self.values[np.repeat(self.offsets[places], lengths) + inside])
 
 
 @dataclass(frozen=True)
@@ -21,11 +50,14 @@ class Examples:
     Attributes:
         entity: int64[n], dense rows of the entity table.
         anchor: int64[n] ns UTC; None for a static query.
-        target: float64[n]: 0 or 1, a number, or the index of a class; None when unknown.
+        target: float64[n]: 0 or 1, a number, or the index of a class; for forecasting
+            float64[n, h], window by window; None when unknown, and where the target is a list.
         weight: float64[n]; None weighs all alike.
         split: int8[n], 0 train, 1 val, 2 test; None when not split.
-        classes: The classes in ascending order, for multiclass targets and for binary ones that are
-            a column with two values; None otherwise.
+        classes: The classes in ascending order, for multiclass and multilabel targets and for
+            binary ones that are a column with two values; None otherwise.
+        lists: Targets that are lists: indices into ``classes`` (multilabel), or dense rows of the
+            table that ``query.items`` leads to (links); None otherwise.
     """
 
     entity: Integers
@@ -34,6 +66,7 @@ class Examples:
     weight: Floats | None = None
     split: npt.NDArray[np.int8] | None = None
     classes: tuple[Any, ...] | None = None
+    lists: Lists | None = None
 
     def __len__(self) -> int:
         return len(self.entity)
@@ -47,4 +80,5 @@ class Examples:
             weight=None if self.weight is None else self.weight[rows],
             split=None if self.split is None else self.split[rows],
             classes=self.classes,
+            lists=None if self.lists is None else self.lists.take(rows),
         )
