@@ -1,0 +1,162 @@
+"""What a training table would be, before it is made: equal to the table where there is one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relcast.core.errors import InvalidRequest
+from relcast.core.schema import TaskType
+from relcast.pql import check
+from relcast.tasks import TablePlan, make_training_table
+from relcast.tasks.outline import Outline, outline
+from tests.tasks.worlds import World, shop
+
+DAY0 = pd.Timestamp("2023-01-02")  # a Monday
+COUNT = "PREDICT COUNT(orders.*, 0, {0}, days) > 2 FOR EACH customers.id"
+
+
+def at(*days: float) -> list[pd.Timestamp]:
+    return [DAY0 + pd.Timedelta(days=d) for d in days]
+
+
+def daily(n: int = 99, customers: int = 4, seed: int = 0, countries: str = "ABC") -> World:
+    """An order of some customer on every day, amounts at random."""
+    rng = np.random.default_rng(seed)
+    return shop(
+        {
+            "customer": [*range(customers), *rng.integers(0, customers, n - customers)],
+            "time": at(*range(n)),
+            "amount": rng.normal(size=n).round(2),
+        },
+        {
+            "id": [*range(customers)],
+            "country": [countries[i % len(countries)] for i in range(customers)],
+        },
+    )
+
+
+def outlined(world: World, root: Path, text: str, statistics: bool = True, **plan: object):
+    snapshot, relations = world.open(root)
+    query = check(text, snapshot.graph)
+    return outline(snapshot, relations, query, TablePlan(**plan), statistics=statistics)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        (COUNT.format(10), {}),
+        (COUNT.format(10), {"timeframe_step": 5}),
+        (COUNT.format(7) + " WHERE COUNT(orders.*, -20, 0) > 3", {}),
+        ("PREDICT SUM(orders.amount, 0, 10, days) FOR EACH customers.id", {"end_time": "2023-03-01"}),
+        (COUNT.format(7), {"split": "TimeRangeSplit([('2023-01-01', '2023-02-01'), "
+                                    "('2023-02-01', '2023-03-01'), ('2023-03-01', '2024-01-01')])"}),
+    ],
+)  # fmt: skip
+def test_the_outline_is_that_of_the_table(tmp_path: Path, text: str, plan: dict) -> None:
+    world = daily()
+    snapshot, relations = world.open(tmp_path)
+    query = check(text, snapshot.graph)
+    table = make_training_table(snapshot, relations, query, TablePlan(**plan))
+    full = outline(snapshot, relations, query, TablePlan(**plan))
+    assert full.fault is None
+    assert full.report == table.report
+    assert {a.anchor: a.split for a in full.anchors if a.split != "empty"} == {
+        a.anchor: a.split for a in table.report.anchors
+    }
+    for name, split in full.splits.items():
+        of = table.examples.anchor[table.examples.split == ["train", "val", "test"].index(name)]
+        assert (split.anchors, split.first, split.last) == (len(set(of)), of.min(), of.max())
+    spans = sorted((s.low, s.high) for s in full.splits.values())
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+    assert full.sample is not None
+    assert not full.sample.estimated
+    assert Outline.from_json(json.loads(json.dumps(full.to_json()))) == full
+    # Without figures nothing is labelled, and the anchors are the same.
+    quick = outline(snapshot, relations, query, TablePlan(**plan), statistics=False)
+    assert quick.report is None
+    assert [a.anchor for a in quick.anchors] == [a.anchor for a in full.anchors]
+
+
+def test_the_sentence_names_the_rhythm(tmp_path: Path) -> None:
+    weekly = outlined(daily(), tmp_path, COUNT.format(7))
+    assert weekly.rhythm == "Each Monday"
+    assert "Each Monday" in weekly.sentence
+    assert outlined(daily(), tmp_path, COUNT.format(7), timeframe_step=1).rhythm == "Each day"
+    ten = outlined(daily(), tmp_path, COUNT.format(10))
+    assert ten.rhythm == "Every 10 days from 2023-01-20 to 2023-03-31"
+
+
+def test_anchors_without_examples_are_in_no_split(tmp_path: Path) -> None:
+    text = COUNT.format(10) + " WHERE COUNT(orders.*, -9, 0) > 0"
+    world = daily(100)
+    orders = world.tables["orders"].rows
+    world.tables["orders"].rows = orders[(orders.time < at(30)[0]) | (orders.time > at(45)[0])]
+    found = outlined(world, tmp_path, text)
+    assert found.fault is None
+    assert [a.split for a in found.anchors].count("empty") == found.report.empty_anchors == 1
+    assert found.anchor_count == len(found.anchors)
+
+
+def test_too_few_anchors_still_say_what_there_is(tmp_path: Path) -> None:
+    found = outlined(daily(), tmp_path, COUNT.format(40))
+    assert found.fault.code == "task.too_few_anchors"
+    assert found.fault.hint
+    assert found.anchor_count == len(found.anchors) == 1
+    assert found.data.begin == DAY0.value
+
+
+def test_no_anchor_at_all(tmp_path: Path) -> None:
+    found = outlined(daily(), tmp_path, COUNT.format(9000))
+    assert found.fault.code == "task.no_complete_window"
+    assert (found.anchor_count, found.report, found.rhythm) == (0, None, None)
+    assert Outline.from_json(found.to_json()) == found
+
+
+def test_one_class_shows_its_rows(tmp_path: Path) -> None:
+    found = outlined(daily(), tmp_path, COUNT.format(10).replace("> 2", "< 1000"))
+    assert found.fault.code == "task.one_class"
+    assert found.report.rows > 0
+    assert sum(s.target.positives for s in found.report.splits.values()) == found.report.rows
+    assert {a.split for a in found.report.anchors} == {"train", "val", "test"}
+
+
+def test_no_rows_say_why(tmp_path: Path) -> None:
+    text = COUNT.format(10) + " WHERE customers.country = 'nowhere'"
+    found = outlined(daily(), tmp_path, text)
+    assert found.fault.code == "task.no_rows"
+    assert found.report.dropped == {"WHERE does not hold": found.report.considered}
+    assert found.report.considered == 4 * found.anchor_count
+
+
+def test_a_static_query_has_no_anchors(tmp_path: Path) -> None:
+    text = "PREDICT customers.country FOR EACH customers.id"
+    found = outlined(daily(customers=30), tmp_path, text)
+    assert (found.temporal, found.anchors, found.rhythm) == (False, (), None)
+    assert found.report.rows == 30
+    assert found.report.splits["train"].target.classes is not None
+    two = outlined(daily(customers=30, countries="AB"), tmp_path, text)
+    assert two.task_type is TaskType.BINARY_CLASSIFICATION
+
+
+def test_a_crowd_of_anchors_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    text = "PREDICT COUNT(orders.*, 0, 1, seconds) > 0 FOR EACH customers.id"
+    found = outlined(daily(), tmp_path, text)
+    assert found.fault.code == "task.too_many_anchors"
+    assert "timeframe_step" in found.fault.hint
+    assert found.anchors == ()
+
+
+def test_a_split_that_does_not_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        outlined(daily(), tmp_path, COUNT.format(7), split="Nonsense(1)")
+    static = outlined(
+        daily(customers=30), tmp_path, "PREDICT customers.country FOR EACH customers.id",
+        split="ApproxDateOffsetSplit([0.8, 0.1, 0.1])",
+    )  # fmt: skip
+    assert static.fault.code == "task.invalid_split"
