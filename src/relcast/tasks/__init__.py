@@ -9,8 +9,7 @@ Labels are set-based SQL over the snapshot's files. This room knows no models.
 """
 
 from relcast.tasks.anchors import Frame, TimeRange, make_anchors
-from relcast.tasks.evaluate import outline                                             -> Outline: the table before it is made
-evaluate_target, examples_at, population
+from relcast.tasks.evaluate import evaluate_target, examples_at, population
 from relcast.tasks.examples import Examples, Lists
 from relcast.tasks.generate import make_training_table
 from relcast.tasks.outline import Outline, outline
