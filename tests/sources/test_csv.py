@@ -66,7 +66,9 @@ def test_a_column_that_is_empty_at_first_gets_the_type_of_its_values(tmp_path):
     ("values", "kind"),
     [
         (["1", "-2", "9223372036854775807"], pa.int64()),
-        (["1", "12345678901234567890123"], pa.float64()),
+        (["1", "12345678901234567890123"], pa.string()),  # identifiers stay apart
+        (["1.5", "12345678901234567890123"], pa.float64()),
+        (["+5", "-6"], pa.float64()),
         (["1.5", "1e-3", ".5"], pa.float64()),
         (["007", "123"], pa.string()),  # codes keep their zeros
         (["true", "FALSE"], pa.bool_()),

@@ -25,7 +25,7 @@ def link_health(
     """Count matches, dangling keys and fan-out of a link."""
     child, parent = tables[link.table], tables[link.to]
     key = graph.table(link.to).primary_key or ""
-    text = not (_is_number(child, link.foreign_key) and _is_number(parent, key))
+    text = not (_is_whole(child, link.foreign_key) and _is_whole(parent, key))
     keys = (
         exp.select(exp.alias_(_key(parent, key, as_text=text), "key"))
         .distinct()
@@ -97,13 +97,19 @@ def _rows(table: TableSnapshot) -> exp.Expr:
 
 def _key(table: TableSnapshot, column: str, *, as_text: bool) -> exp.Expr:
     index = [c.name for c in table.table.columns].index(column)
-    value = key_value(numbered_cell(index), table.table.columns[index].dtype)
-    return exp.cast(value, sql_type("VARCHAR")) if as_text else value
+    cell, dtype = numbered_cell(index), table.table.columns[index].dtype
+    if not as_text:
+        return exp.cast(cell, sql_type("BIGINT"))
+    plain = exp.cast(cell, sql_type("VARCHAR"))
+    if dtype not in (Dtype.float, Dtype.float32, Dtype.float64):
+        return plain
+    # 7.0 is the key 7; a fraction is a key as well, though hardly one that anybody meant.
+    whole = exp.cast(key_value(cell, dtype), sql_type("VARCHAR"))
+    return exp.func("coalesce", whole, plain)
 
 
-def _is_number(table: TableSnapshot, column: str) -> bool:
-    dtype = table.table.column(column).dtype
-    return dtype.is_integer or dtype in (Dtype.float, Dtype.float32, Dtype.float64)
+def _is_whole(table: TableSnapshot, column: str) -> bool:
+    return table.table.column(column).dtype.is_integer
 
 
 def _filled(name: str) -> exp.Expr:

@@ -31,12 +31,14 @@ class IngestReport:
             is counted once, under the first of these.
         unreadable: Values that could not be read as their column's dtype and are missing now, by
             column, over all rows that were kept.
+        warnings: Sentences on what of this may disappoint (see ``relcast.snapshots.doubts``).
     """
 
     rows_read: int
     rows_kept: int
     dropped: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -44,11 +46,18 @@ class IngestReport:
             "rows_kept": self.rows_kept,
             "dropped": dict(self.dropped),
             "unreadable": dict(self.unreadable),
+            "warnings": list(self.warnings),
         }
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> IngestReport:
-        return cls(obj["rows_read"], obj["rows_kept"], obj["dropped"], obj.get("unreadable", {}))
+        return cls(
+            obj["rows_read"],
+            obj["rows_kept"],
+            obj["dropped"],
+            obj.get("unreadable", {}),
+            tuple(obj.get("warnings", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)

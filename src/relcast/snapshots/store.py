@@ -16,14 +16,16 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from relcast.core.clock import utc_now
+from relcast.core.clock import Clock, utc_now
 from relcast.core.errors import NotFound, SchemaError, SourceError
 from relcast.core.ids import content_id, new_id
 from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph, Link
+from relcast.snapshots.doubts import doubts_of
 from relcast.snapshots.graphs import link_graph
 from relcast.snapshots.health import link_health
 from relcast.snapshots.key_values import KeyValues, file_key_values
@@ -54,10 +56,19 @@ class SnapshotStore:
         root: The store's directory; made when it is not there.
         threads: Threads for reading and counting.
         memory_limit_mb: Memory for them; what does not fit goes to disk below ``root``.
+        clock: What the present is; rows later than it are told of.
     """
 
-    def __init__(self, root: Path | str, *, threads: int = 1, memory_limit_mb: int = 1024) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        threads: int = 1,
+        memory_limit_mb: int = 1024,
+        clock: Clock = utc_now,
+    ) -> None:
         self.root = Path(root).absolute()
+        self._clock = clock
         self._threads = threads
         self._memory_limit_mb = memory_limit_mb
         for folder in ("tables", "snapshots", "seen", "staging"):
@@ -113,6 +124,10 @@ class SnapshotStore:
                         raise _nothing_left(spec.name, report.dropped)
                     columns = len(proposal.columns)
                     rows = parquet_rows(path, columns)
+                    heard = doubts_of(
+                        staged.connection, rows, proposal.table, report, self._clock()
+                    )
+                    report = replace(report, warnings=heard)
                     snapshot = TableSnapshot(
                         id=identity,
                         name=spec.name,

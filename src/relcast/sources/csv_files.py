@@ -31,6 +31,8 @@ _KINDS = ("integer", "float", "bool", "date", "time")
 _WIDER = {"integer": "float", "date": "time", "float": None, "bool": None, "time": None}
 _FLOAT = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity)"
 _CODE = r"[+-]?0[0-9]+"
+_WHOLE = r"[+-]?[0-9]+"
+_LONG = r"[+-]?[0-9]{19,}"
 _TIME = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?( ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?))?)?"
@@ -60,7 +62,8 @@ def inspect_csv(paths: tuple[Path, ...], threads: int = 1) -> CsvTable:
     """Find how the parts are written and, in one pass over all rows, the columns' types.
 
     Types are whole numbers, numbers, truth values (true/false), ISO 8601 dates and times, else
-    text. Digits with leading zeros (postal codes) and numbers of more than 18 digits stay text.
+    text. Digits with leading zeros (postal codes) stay text, and so do whole numbers of which some
+    are too long for 64 bits (identifiers).
     Raises what ``read_csv`` raises.
     """
     layout = sniff_layout(paths[0])
@@ -86,6 +89,7 @@ def inspect_csv(paths: tuple[Path, ...], threads: int = 1) -> CsvTable:
             wider = {i: _WIDER[left[i][-1]] for i, kind in passed.items() if kind == ""}
             kinds |= {i: "text" for i, kind in wider.items() if kind is None}
             left = {i: (kind,) for i, kind in wider.items() if kind is not None}
+        kinds |= _too_long(connection, [i for i, kind in kinds.items() if kind == "float"])
     return CsvTable(layout, tuple(kinds[i] for i in range(len(layout.names))))
 
 
@@ -112,6 +116,25 @@ def _passing(
         fitting = [kind for kind, count in zip(kinds, matching, strict=True) if count == present]
         answers[i] = None if present == 0 else (fitting[0] if fitting else "")
     return answers
+
+
+def _too_long(
+    connection: duckdb.DuckDBPyConnection, floats: list[int]
+) -> dict[int, Literal["text"]]:
+    """Return the columns of numbers that are whole throughout, and too long for whole numbers.
+
+    They are identifiers, which as floats would no longer be told apart: they stay text. A column
+    with a fraction or an exponent holds amounts.
+    """
+    if not floats:
+        return {}
+    counts: list[exp.Expr] = []
+    for i in floats:
+        counts.append(exp.func("count_if", exp.not_(_matches(_cell(i), _WHOLE))))
+        counts.append(exp.func("count_if", _matches(_cell(i), _LONG)))
+    row = connection.sql(exp.select(*counts).from_("cells").sql("duckdb")).fetchall()[0]
+    pairs = zip(floats, row[::2], row[1::2], strict=True)
+    return {i: "text" for i, fractions, long in pairs if long and not fractions}
 
 
 def read_csv(
@@ -217,9 +240,7 @@ def _is(kind: str, value: exp.Expr) -> exp.Expr:
         return exp.TryCast(this=value.copy(), to=_type(as_type)).is_(exp.null()).not_()
 
     def matches(pattern: str) -> exp.Expr:
-        return exp.Anonymous(
-            this="regexp_full_match", expressions=[value.copy(), exp.Literal.string(pattern)]
-        )
+        return _matches(value, pattern)
 
     match kind:
         case "integer":
@@ -235,6 +256,12 @@ def _is(kind: str, value: exp.Expr) -> exp.Expr:
             return exp.and_(readable("TIMESTAMPTZ"), matches(_TIME), ten)
         case _:
             return exp.and_(readable("TIMESTAMPTZ"), matches(_TIME))
+
+
+def _matches(value: exp.Expr, pattern: str) -> exp.Expr:
+    return exp.Anonymous(
+        this="regexp_full_match", expressions=[value.copy(), exp.Literal.string(pattern)]
+    )
 
 
 def _type(name: str) -> exp.DataType:
