@@ -14,7 +14,7 @@ from relcast.core.errors import InvalidRequest
 from relcast.core.schema import TaskType
 from relcast.pql import check
 from relcast.tasks import TablePlan, make_training_table
-from relcast.tasks.outline import Outline, outline
+from relcast.tasks.outline import Outline, outline, sketch
 from tests.tasks.worlds import World, shop
 
 DAY0 = pd.Timestamp("2023-01-02")  # a Monday
@@ -41,10 +41,10 @@ def daily(n: int = 99, customers: int = 4, seed: int = 0, countries: str = "ABC"
     )
 
 
-def outlined(world: World, root: Path, text: str, statistics: bool = True, **plan: object):
+def outlined(world: World, root: Path, text: str, **plan: object) -> Outline:
     snapshot, relations = world.open(root)
     query = check(text, snapshot.graph)
-    return outline(snapshot, relations, query, TablePlan(**plan), statistics=statistics)  # type: ignore[arg-type]
+    return outline(snapshot, relations, query, TablePlan(**plan))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_outline_is_that_of_the_table(tmp_path: Path, text: str, plan: dict)
     assert not full.sample.estimated
     assert Outline.from_json(json.loads(json.dumps(full.to_json()))) == full
     # Without figures nothing is labelled, and the anchors are the same.
-    quick = outline(snapshot, relations, query, TablePlan(**plan), statistics=False)
+    quick = sketch(snapshot, query, TablePlan(**plan))
     assert quick.report is None
     assert [a.anchor for a in quick.anchors] == [a.anchor for a in full.anchors]
 

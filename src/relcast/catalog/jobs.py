@@ -33,6 +33,7 @@ FROM: Final[Mapping[JobState, tuple[JobState, ...]]] = {
 """For each state, the states that a job may come from."""
 
 _WAITING = (JobState.NOT_STARTED, JobState.QUEUED)
+_LOOKED_AT = 500
 
 
 class Jobs:
@@ -314,6 +315,28 @@ class Jobs:
         more = len(found) > limit
         items = found[:limit]
         return Page(items, str(numbers[items[-1].id]) if more and items else None)
+
+    def newest_snapshot(self, graph_id: str) -> str | None:
+        """Return the snapshot of the newest job that read a graph's sources itself, and is DONE."""
+        kinds = (JobKind.ingest, JobKind.training_table, JobKind.prediction_table)
+        select = (
+            sa.select(jobs.c.number)
+            .where(
+                jobs.c.graph_id == graph_id,
+                jobs.c.state == JobState.DONE.value,
+                jobs.c.kind.in_([kind.value for kind in kinds]),
+            )
+            .order_by(jobs.c.number.desc())
+            .limit(_LOOKED_AT)
+        )
+        one = sa.select(jobs.c.config, jobs.c.result)
+        with self._database.read() as connection:
+            for number in connection.scalars(select).all():
+                row = connection.execute(one.where(jobs.c.number == number)).one()
+                # A job that was given a snapshot used one that may be older than others.
+                if row.config.get("snapshot_job_id") is None and row.result:
+                    return str(row.result["snapshot_id"])
+        return None
 
     def _select(
         self, select: sa.Select[Any], numbers: dict[str, int] | None = None

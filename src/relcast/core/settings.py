@@ -10,10 +10,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from relcast.core.errors import InvalidRequest
 
-__all__ = ["Settings"]
+__all__ = ["Compatibility", "Settings"]
+
+Compatibility = Literal["kumo"]
+"""Whose query language is taken, to the letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Settings:
         max_run_seconds: Longest run of one job; None is unbounded.
         memory_limit_mb: Memory cap of one job's process; None is unbounded.
         jobs_at_once: Jobs that may run at the same time, over all workers of this home.
+        statistics_seconds: Longest computation of a training table's statistics before training.
+        pql_compatibility: ``kumo`` refuses our extensions of the query language; None takes them.
     """
 
     home: Path
@@ -43,6 +49,8 @@ class Settings:
     max_run_seconds: int | None = None
     memory_limit_mb: int | None = None
     jobs_at_once: int = 1
+    statistics_seconds: int = 60
+    pql_compatibility: Compatibility | None = None
 
     @classmethod
     def load(
@@ -79,7 +87,21 @@ class Settings:
             max_run_seconds=_whole(env, "RELCAST_MAX_RUN_SECONDS", None),
             memory_limit_mb=_whole(env, "RELCAST_MEMORY_LIMIT_MB", None),
             jobs_at_once=_whole(env, "RELCAST_JOBS_AT_ONCE", 1) or 1,
+            statistics_seconds=_whole(env, "RELCAST_STATISTICS_SECONDS", 60) or 60,
+            pql_compatibility=_compatibility(env.get("RELCAST_PQL_COMPATIBILITY")),
         )
+
+
+def _compatibility(word: str | None) -> Compatibility | None:
+    if not word:
+        return None
+    if word != "kumo":
+        raise InvalidRequest(
+            f"RELCAST_PQL_COMPATIBILITY is {word!r}, which is not 'kumo'",
+            code="settings.invalid",
+            hint="Set it to kumo to refuse our extensions of the query language, or unset it.",
+        )
+    return "kumo"
 
 
 def _whole(env: Mapping[str, str], name: str, default: int | None) -> int | None:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relcast.catalog import JobState, ModelRecord, QueryRecord
 from relcast.core.errors import Conflict, InvalidRequest
 from relcast.core.schema import TaskType
-from relcast.jobs.rooms import Rooms, checked_name, plain
-from relcast.pql import check
-
-if TYPE_CHECKING:
-    from relcast.pql import CheckedQuery
+from relcast.core.settings import Compatibility
+from relcast.jobs.checking import Checking
+from relcast.jobs.rooms import checked_name, plain
 
 __all__ = ["Asking"]
 
 
-class Asking(Rooms):
+class Asking(Checking):
     """Queries, models, promotion and the model report."""
-
-    def validate_query(self, text: str, graph_id: str) -> CheckedQuery:
-        """Check a query against a graph; raises ``PqlError`` with every fault and its place."""
-        return check(text, self.catalog.graphs.get(graph_id).graph)
 
     def create_query(
         self,
@@ -31,13 +25,16 @@ class Asking(Rooms):
         graph_id: str,
         description: str = "",
         plan: Mapping[str, Any] | None = None,
+        *,
+        compatibility: Compatibility | None = None,
     ) -> QueryRecord:
         """Save a query; raises ``pql.*``, ``graph.not_found``, ``query.name_taken``.
 
         ``plan`` is ``{"table": TablePlan JSON, "model": ModelPlan JSON}``, both optional.
+        ``compatibility="kumo"`` refuses our extensions of the language.
         """
         graph = self.catalog.graphs.get(graph_id)
-        checked = check(text, graph.graph)
+        checked = self.validate_query(text, graph.id, compatibility=compatibility)
         task = TaskType(checked.task_type)
         return self.catalog.queries.add(
             checked_name(name),

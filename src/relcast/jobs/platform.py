@@ -64,6 +64,7 @@ class Platform(Submitting, Signing):
 
     def stop(self) -> None:
         """Stop working and close the home; running jobs go back to the queue. Safe to repeat."""
+        self.quick_work.close()
         self._engine.stop()
         self.catalog.close()
 

@@ -9,15 +9,30 @@ outputs under a temporary name and rename them, so that a killed step leaves not
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relcast.core.clock import anchor_time
 from relcast.core.errors import SourceError
 from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph
+from relcast.pipeline.checking import check_against
+from relcast.pipeline.specs import (
+    IngestResult,
+    IngestSpec,
+    OutlineResult,
+    OutlineSpec,
+    PredictionTableResult,
+    PredictionTableSpec,
+    PredictResult,
+    PredictSpec,
+    SourceSpec,
+    TrainingTableResult,
+    TrainingTableSpec,
+    TrainResult,
+    TrainSpec,
+)
 
 if TYPE_CHECKING:
     from relcast.pql import CheckedQuery
@@ -28,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = [
     "IngestResult",
     "IngestSpec",
+    "OutlineResult",
+    "OutlineSpec",
     "PredictResult",
     "PredictSpec",
     "PredictionTableResult",
@@ -39,158 +56,12 @@ __all__ = [
     "TrainingTableSpec",
     "ingest",
     "open_source",
+    "outline",
     "predict",
     "prediction_table",
     "train",
     "training_table",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """Where one graph table comes from.
-
-    ``kind`` is ``directory``, ``file`` or ``upload``; ``root`` the directory (or file) on this
-    machine; ``table`` the name of the table there. ``roots`` bound what may be read; None trusts
-    ``root`` itself (a library user reads own files).
-    """
-
-    kind: str
-    root: str
-    table: str
-    roots: tuple[str, ...] | None = None
-
-    @classmethod
-    def from_json(cls, obj: Mapping[str, Any]) -> SourceSpec:
-        roots = obj.get("roots")
-        return cls(obj["kind"], obj["root"], obj["table"], None if roots is None else tuple(roots))
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSpec:
-    """Copy a graph's tables into the store: ``graph`` and ``sources`` as JSON."""
-
-    store: str
-    graph: Mapping[str, Any]
-    sources: Mapping[str, Mapping[str, Any]]
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """A snapshot: its id, its tables' snapshot ids, and what was read, kept and dropped."""
-
-    snapshot_id: str
-    tables: Mapping[str, str]
-    report: Mapping[str, Any]
-    elapsed_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTableSpec:
-    """Make the training table of a query over a snapshot and write it to ``out`` (Parquet).
-
-    ``rows`` names a Parquet file of the caller's own rows that take the place of generated ones.
-    """
-
-    store: str
-    snapshot_id: str
-    query: str
-    out: str
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    rows: str | None = None
-    allow_unmatched: bool = False
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingTableResult:
-    path: str
-    rows: int
-    report: Mapping[str, Any]
-    elapsed_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrainSpec:
-    """Fit a model on a training table and write its bundle to the directory ``out``."""
-
-    store: str
-    snapshot_id: str
-    query: str
-    training_table: str
-    out: str
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """A model bundle at ``path``, with its evaluation and lineage as JSON."""
-
-    path: str
-    evaluation: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    elapsed_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionTableSpec:
-    """Make the prediction table of a query at ``anchor`` (ISO 8601; None is the latest)."""
-
-    store: str
-    snapshot_id: str
-    query: str
-    out: str
-    anchor: str | None = None
-    rows: str | None = None
-    allow_unmatched: bool = False
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionTableResult:
-    path: str
-    rows: int
-    anchor: str | None
-    elapsed_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class PredictSpec:
-    """Score a prediction table with the bundle at ``model``; write files into the folder ``out``.
-
-    ``threshold`` is for binary classification, ``num_classes`` for multiclass; ``reasons`` is how
-    many of the strongest reasons are written for each of the first ``reason_rows`` rows.
-    ``highest_first`` puts the rows of the highest scores first (binary, regression), so that the
-    rows that people look at first have reasons; else rows stay in the order of the table.
-    """
-
-    store: str
-    snapshot_id: str
-    query: str
-    prediction_table: str
-    model: str
-    out: str
-    threshold: float | None = None
-    num_classes: int | None = None
-    reasons: int = 5
-    reason_rows: int = 1000
-    highest_first: bool = False
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PredictResult:
-    """Files of one batch prediction: names relative to ``path``, columns in order."""
-
-    path: str
-    files: tuple[str, ...]
-    columns: tuple[str, ...]
-    num_entities: int
-    reasons: str | None
-    summary: Mapping[str, Any]
-    elapsed_seconds: float
 
 
 def open_source(spec: SourceSpec) -> Source:
@@ -258,10 +129,12 @@ def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> Trai
     began = time.perf_counter()
     snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
     plan = TablePlan.from_json(spec.plan)
-    with progress.stage("Training table", unit="rows") as stage:
-        if spec.rows is None:
-            table = make_training_table(snapshot, relations, query, plan, threads=spec.threads)
-        else:
+    if spec.rows is None:
+        table = make_training_table(
+            snapshot, relations, query, plan, progress, threads=spec.threads
+        )
+    else:
+        with progress.stage("Training table", unit="rows") as stage:
             table = training_table_from_rows(
                 snapshot,
                 relations,
@@ -270,15 +143,33 @@ def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> Trai
                 plan,
                 allow_unmatched=spec.allow_unmatched,
             )
-        rows = len(table.examples.entity)
-        stage.update(rows, rows, detail=f"{rows:,} rows")
-        table.save(Path(spec.out))
+            stage.update(len(table), len(table), detail=f"{len(table):,} rows")
+    table.save(Path(spec.out))
     return TrainingTableResult(
         path=spec.out,
-        rows=rows,
+        rows=len(table),
         report=table.report.to_json(),
         elapsed_seconds=time.perf_counter() - began,
     )
+
+
+def outline(spec: OutlineSpec, progress: Progress = SILENT) -> OutlineResult:
+    """Say what a training table would be. Stage: ``Training table``, in anchors."""
+    from relcast.tasks import TablePlan
+    from relcast.tasks import outline as outlined
+
+    began = time.perf_counter()
+    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    found = outlined(
+        snapshot,
+        relations,
+        query,
+        TablePlan.from_json(spec.plan),
+        progress,
+        threads=spec.threads,
+        memory_limit=spec.memory_limit,
+    )
+    return OutlineResult(found.to_json(), time.perf_counter() - began)
 
 
 def train(spec: TrainSpec, progress: Progress = SILENT) -> TrainResult:
@@ -312,12 +203,12 @@ def prediction_table(
 
     began = time.perf_counter()
     snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
-    with progress.stage("Predicting", unit="rows") as stage:
-        if spec.rows is None:
-            table = make_prediction_table(
-                snapshot, relations, query, anchor_time(spec.anchor), threads=spec.threads
-            )
-        else:
+    if spec.rows is None:
+        table = make_prediction_table(
+            snapshot, relations, query, anchor_time(spec.anchor), progress, threads=spec.threads
+        )
+    else:
+        with progress.stage("Predicting", unit="rows") as stage:
             table = prediction_table_from_rows(
                 snapshot,
                 relations,
@@ -325,12 +216,11 @@ def prediction_table(
                 pq.read_table(spec.rows),
                 allow_unmatched=spec.allow_unmatched,
             )
-        rows = len(table.entity)
-        stage.update(rows, rows, detail=f"{rows:,} entities to score")
-        table.save(Path(spec.out))
+            stage.update(len(table), len(table), detail=f"{len(table):,} entities to score")
+    table.save(Path(spec.out))
     return PredictionTableResult(
         path=spec.out,
-        rows=rows,
+        rows=len(table),
         anchor=table.anchor_text,
         elapsed_seconds=time.perf_counter() - began,
     )
@@ -387,9 +277,8 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
 
 
 def _open(store: str, snapshot_id: str, text: str) -> tuple[Snapshot, Relations, CheckedQuery]:
-    from relcast.pql import check
     from relcast.relations import build
     from relcast.snapshots import SnapshotStore
 
     snapshot = SnapshotStore(Path(store)).open(snapshot_id)
-    return snapshot, build(snapshot), check(text, snapshot.graph)
+    return snapshot, build(snapshot), check_against(text, snapshot)

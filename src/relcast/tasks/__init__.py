@@ -2,7 +2,7 @@
 
 make_training_table / training_table_from_rows      -> TrainingTable
 make_prediction_table / prediction_table_from_rows  -> PredictionTable
-outline                                             -> Outline: the table before it is made
+sketch / outline                                    -> Outline: the table before it is made
 evaluate_target, examples_at, population            the target and the population as of any moment
 
 Labels are set-based SQL over the snapshot's files. This room knows no models.
@@ -12,7 +12,7 @@ from relcast.tasks.anchors import Frame, TimeRange, make_anchors
 from relcast.tasks.evaluate import evaluate_target, examples_at, population
 from relcast.tasks.examples import Examples, Lists
 from relcast.tasks.generate import make_training_table
-from relcast.tasks.outline import Outline, outline
+from relcast.tasks.outline import Outline, outline, sketch
 from relcast.tasks.own_rows import prediction_table_from_rows, training_table_from_rows
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import TrainingTableReport
@@ -25,6 +25,7 @@ __all__ = [
     "Examples",
     "Frame",
     "Lists",
+    "Outline",
     "PredictionTable",
     "TablePlan",
     "TimeRange",
@@ -39,5 +40,6 @@ __all__ = [
     "parse_split",
     "population",
     "prediction_table_from_rows",
+    "sketch",
     "training_table_from_rows",
 ]

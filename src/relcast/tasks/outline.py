@@ -1,9 +1,8 @@
 """What a training table would be, before anything is trained: anchors, splits, figures, faults.
 
-``outline`` says everything that follows from the query, the plan and the range of the data at
-once, and the table's own figures within seconds: of all entities, or of a sample of them by key
-where there are many. A table that cannot be made is no error here: the outline says what there is,
-what is wrong, and what mends it.
+``sketch`` says what follows from the query, the plan and the range of the data at once; ``outline``
+adds the figures that only labels tell, within seconds. A table that cannot be made is no error
+here: the outline says what there is, what is wrong, and what mends it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from relcast.tasks.generate import make_training_table
 from relcast.tasks.offsets import Times, shift
 from relcast.tasks.outlined import Outline, PlannedAnchor, PlannedSplit, Sample
 from relcast.tasks.plan import TablePlan
-from relcast.tasks.report import AnchorReport, TargetSummary, TrainingTableReport, report_of
+from relcast.tasks.report import AnchorReport, TrainingTableReport, report_of
 from relcast.tasks.rhythm import rhythm
 from relcast.tasks.scan import open_session
 from relcast.tasks.splits import (
@@ -42,16 +41,30 @@ from relcast.tasks.splits import (
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
-__all__ = ["SAMPLE", "Outline", "PlannedAnchor", "PlannedSplit", "Sample", "outline"]
-
-SAMPLE = 100_000
-"""Entities that figures are made of where there are more."""
+__all__ = ["Outline", "PlannedAnchor", "PlannedSplit", "Sample", "outline", "sketch"]
 
 _SHOWN = 1_000
-_MOST_ANCHORS = 1_000_000
+_MOST_ANCHORS = 100_000
 _NAMES = {LEFT_OUT: "left out", **dict(enumerate(SPLITS))}
-# Of a sample such a fault may be chance: these are looked for again among all entities.
-_CHANCE = frozenset({"task.no_rows", "task.too_few_rows", "task.one_class", "task.too_few_anchors"})
+
+
+def sketch(
+    snapshot: Snapshot,
+    query: CheckedQuery,
+    plan: TablePlan | None = None,
+    *,
+    threads: int = 1,
+    memory_limit: str | None = None,
+    clock: Clock = utc_now,
+) -> Outline:
+    """Say what a query's training table would be, without its figures: no label is computed.
+
+    What cannot be is told in ``fault``. Raises ``task.invalid_split`` for a plan whose split does
+    not read.
+    """
+    plan = plan or TablePlan()
+    parse_split(plan.split)
+    return _planned(snapshot, query, plan, _Settings(threads, memory_limit, clock))
 
 
 def outline(
@@ -61,12 +74,11 @@ def outline(
     plan: TablePlan | None = None,
     progress: Progress = SILENT,
     *,
-    statistics: bool = True,
     threads: int = 1,
     memory_limit: str | None = None,
     clock: Clock = utc_now,
 ) -> Outline:
-    """Say what a query's training table would be.
+    """Say what a query's training table would be, with the figures that only its labels tell.
 
     Args:
         snapshot: The tables.
@@ -74,7 +86,6 @@ def outline(
         query: A checked query of any task type.
         plan: Anchors, split and weights; the defaults of ``TablePlan`` without one.
         progress: Told the stage ``Training table``, in anchors.
-        statistics: Whether the table's figures are wanted; without them no label is computed.
         threads: Threads of the SQL engine.
         memory_limit: Of the SQL engine, such as ``"2GB"``.
         clock: What "now" is, for a plan's relative times.
@@ -86,7 +97,7 @@ def outline(
     parse_split(plan.split)
     settings = _Settings(threads, memory_limit, clock)
     draft = _planned(snapshot, query, plan, settings)
-    if draft.fault is not None or not statistics:
+    if draft.fault is not None:
         return draft
     return _measured(draft, snapshot, relations, query, plan, progress, settings)
 
@@ -276,32 +287,6 @@ def _as_made(draft: Outline, report: TrainingTableReport) -> Outline:
                 max(a.high for a in of),
             )
     return replace(draft, anchors=anchors, splits=splits, left_out_anchors=report.left_out_anchors)
-
-
-def scaled(report: TrainingTableReport, factor: float) -> TrainingTableReport:
-    """Return a report of a sample with its counts as of all; shares, means and spreads stay."""
-
-    def grown(number: int) -> int:
-        return round(number * factor)
-
-    def target(summary: TargetSummary) -> TargetSummary:
-        return replace(
-            summary,
-            rows=grown(summary.rows),
-            positives=None if summary.positives is None else grown(summary.positives),
-            classes=None
-            if summary.classes is None
-            else {name: grown(n) for name, n in summary.classes.items()},
-        )
-
-    return replace(
-        report,
-        rows=grown(report.rows),
-        splits={n: replace(s, target=target(s.target)) for n, s in report.splits.items()},
-        anchors=tuple(replace(a, target=target(a.target)) for a in report.anchors),
-        considered=grown(report.considered),
-        dropped={reason: grown(n) for reason, n in report.dropped.items()},
-    )
 
 
 def _told(error: UserError) -> Fault:
