@@ -13,7 +13,7 @@ import pytest
 from relcast.core.errors import PqlError
 from relcast.pql import parse, to_text
 from relcast.pql.ast import Operator, Unit
-from relcast.pql.build import MAX_DEPTH
+from relcast.pql.operand_builder import MAX_DEPTH
 from tests.pql.golden import corpus_graph
 
 HEAD = "PREDICT COUNT(a.*, 0, 1) > 0 FOR EACH c.d WHERE "

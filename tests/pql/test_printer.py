@@ -14,6 +14,8 @@ from relcast.pql.ast import (
     Aggregation,
     AggregationKind,
     And,
+    Arithmetic,
+    ArithmeticOperator,
     ColumnRef,
     Comparison,
     IsNull,
@@ -49,9 +51,15 @@ _WINDOWS = st.builds(
 )
 
 
+_RANGES = [Operator.BETWEEN, Operator.NOT_BETWEEN]
+_PLAIN = [x for x in Operator if x not in _RANGES]
+
+
 def conditions(operands):
-    leaves = st.builds(Comparison, operands, st.sampled_from(Operator), _CONSTANTS) | st.builds(
-        IsNull, operands, st.booleans()
+    leaves = (
+        st.builds(Comparison, operands, st.sampled_from(_PLAIN), _CONSTANTS)
+        | st.builds(Comparison, operands, st.sampled_from(_RANGES), st.tuples(_SCALARS, _SCALARS))
+        | st.builds(IsNull, operands, st.booleans())
     )
     return st.recursive(
         leaves,
@@ -69,7 +77,18 @@ _AGGREGATIONS = st.builds(
     st.none() | conditions(_COLUMNS),
     st.none() | _WINDOWS,
 )
-_OPERANDS = _COLUMNS | _AGGREGATIONS
+_NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.decimals(
+    -(10**9), 10**9, places=4, allow_nan=False
+)
+_ARITHMETIC = st.recursive(
+    _AGGREGATIONS,
+    lambda inner: (
+        st.builds(Arithmetic, st.sampled_from(ArithmeticOperator), inner, inner | _NUMBERS)
+        | st.builds(Arithmetic, st.sampled_from(ArithmeticOperator), _NUMBERS, inner)
+    ),
+    max_leaves=6,
+)
+_OPERANDS = _COLUMNS | _ARITHMETIC
 _PROBLEMS = (
     st.none()
     | st.just(Problem(ProblemKind.CLASSIFY))

@@ -20,6 +20,8 @@ __all__ = [
     "Aggregation",
     "AggregationKind",
     "And",
+    "Arithmetic",
+    "ArithmeticOperator",
     "CheckedQuery",
     "ColumnRef",
     "Comparison",
@@ -28,6 +30,7 @@ __all__ = [
     "Expression",
     "IsNull",
     "Not",
+    "Operand",
     "Operator",
     "Or",
     "Problem",
@@ -51,6 +54,10 @@ class AggregationKind(StrEnum):
     FIRST = "FIRST"
     LAST = "LAST"
     LIST_DISTINCT = "LIST_DISTINCT"
+    MEDIAN = "MEDIAN"
+    """The middle value, the mean of the two middle ones of an even number; an extension."""
+    STDDEV = "STDDEV"
+    """The standard deviation of the sample (n - 1 below), absent for one value; an extension."""
 
 
 class Unit(StrEnum):
@@ -81,6 +88,18 @@ class Operator(StrEnum):
     NOT_STARTS_WITH = "NOT STARTS WITH"
     ENDS_WITH = "ENDS WITH"
     NOT_ENDS_WITH = "NOT ENDS WITH"
+    BETWEEN = "BETWEEN"
+    """Both ends are inside; ``constant`` is the pair of them. An extension, as its negation."""
+    NOT_BETWEEN = "NOT BETWEEN"
+
+
+class ArithmeticOperator(StrEnum):
+    """What joins two numbers; an extension."""
+
+    ADD = "+"
+    SUBTRACT = "-"
+    MULTIPLY = "*"
+    DIVIDE = "/"
 
 
 class ProblemKind(StrEnum):
@@ -126,7 +145,9 @@ class ColumnRef:
 class Aggregation:
     """``AGG(column [WHERE where], start, end, unit)``.
 
-    ``link`` (checked trees only): the foreign key from ``column.table`` to the entity table.
+    ``path`` (checked trees only): the foreign keys that lead from ``column.table`` to the entity
+    table, in that order; more than one is an extension. ``items`` (checked trees only): for
+    LIST_DISTINCT of a foreign key, the link to the rows that it lists; None otherwise.
     """
 
     kind: AggregationKind
@@ -134,14 +155,40 @@ class Aggregation:
     where: Condition | None = None
     window: Window | None = None
     position: Position | None = field(default=None, compare=False)
-    link: Link | None = None
+    path: tuple[Link, ...] = ()
+    items: Link | None = None
+
+    @property
+    def link(self) -> Link | None:
+        """The foreign key to the entity table where it is one step away; None otherwise."""
+        return self.path[0] if len(self.path) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """``left operator right`` over aggregations and numbers, at least one aggregation; a number.
+
+    Its value is a 64-bit float, NULL where a side is NULL or a divisor is 0. An extension.
+    """
+
+    operator: ArithmeticOperator
+    left: Aggregation | Arithmetic | int | Decimal
+    right: Aggregation | Arithmetic | int | Decimal
+    position: Position | None = field(default=None, compare=False)
+
+
+Operand = Aggregation | Arithmetic | ColumnRef
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``operand operator constant``; for IN and NOT IN ``constant`` is a tuple of constants."""
+    """``operand operator constant``.
 
-    operand: Aggregation | ColumnRef
+    ``constant`` is a tuple of constants for IN and NOT IN, and the two ends for BETWEEN and NOT
+    BETWEEN.
+    """
+
+    operand: Operand
     operator: Operator
     constant: Constant | tuple[Constant, ...]
     position: Position | None = field(default=None, compare=False)
@@ -152,7 +199,7 @@ class Comparison:
 class IsNull:
     """``operand IS NULL``, or ``IS NOT NULL`` when ``negated``."""
 
-    operand: Aggregation | ColumnRef
+    operand: Operand
     negated: bool = False
     position: Position | None = field(default=None, compare=False)
 
@@ -178,7 +225,7 @@ class Or:
 
 
 Condition = Comparison | IsNull | Not | And | Or
-Expression = Condition | Aggregation | ColumnRef
+Expression = Condition | Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,12 +280,30 @@ class CheckedQuery:
             return aggregation.window
         return None
 
+    @property
+    def forecast_length(self) -> int | None:
+        """The number of windows that a forecasting query predicts; None for other tasks."""
+        problem = self.query.problem
+        if problem is None or problem.kind is not ProblemKind.FORECAST:
+            return None
+        return problem.number
 
-def aggregations(node: Expression | None) -> Iterator[Aggregation]:
+    @property
+    def items(self) -> Link | None:
+        """The link to the rows that a link prediction ranks; None for other tasks."""
+        target = self.query.target
+        links = {TaskType.TEMPORAL_LINK_PREDICTION, TaskType.STATIC_LINK_PREDICTION}
+        return target.items if isinstance(target, Aggregation) and self.task_type in links else None
+
+
+def aggregations(node: Expression | int | Decimal | None) -> Iterator[Aggregation]:
     """Yield the aggregations below a node, left to right (inner filters hold none)."""
     match node:
         case Aggregation():
             yield node
+        case Arithmetic(left=left, right=right):
+            yield from aggregations(left)
+            yield from aggregations(right)
         case Comparison(operand=operand) | IsNull(operand=operand):
             yield from aggregations(operand)
         case Not(condition=condition):

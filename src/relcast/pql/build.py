@@ -11,12 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from lark import Token
-from lark.visitors import Transformer_NonRecursive
 
-from relcast.core.errors import Fault, Position
+from relcast.core.errors import Position
+from relcast.pql.arithmetic import constant_faults
 from relcast.pql.ast import (
-    Aggregation,
-    AggregationKind,
     And,
     ColumnRef,
     Comparison,
@@ -29,26 +27,12 @@ from relcast.pql.ast import (
     Problem,
     ProblemKind,
     Query,
-    Unit,
-    Window,
-    aggregations,
 )
-from relcast.pql.built import Built, Part, as_built, as_token, over, token_position, token_types
-from relcast.pql.catalogue import fault
-from relcast.pql.literals import (
-    BadLiteral,
-    read_date,
-    read_decimal,
-    read_integer,
-    read_names,
-    read_text,
-    shown,
-)
+from relcast.pql.built import Built, Part, as_built, as_token, over, token_types
+from relcast.pql.literals import shown
+from relcast.pql.operand_builder import OperandBuilder
 
-__all__ = ["MAX_DEPTH", "Builder"]
-
-MAX_DEPTH = 100
-"""Levels of AND, OR and NOT in one condition; whoever walks a tree may recurse."""
+__all__ = ["Builder"]
 
 _OPERATORS = {
     "EQ": Operator.EQ,
@@ -80,103 +64,8 @@ class _Operation:
     negated: bool
 
 
-class Builder(Transformer_NonRecursive[Token, Built]):
-    """Build one query; ``faults`` holds what is wrong with its literals, in order of finding."""
-
-    def __init__(self) -> None:
-        super().__init__(visit_tokens=False)
-        self.faults: list[Fault] = []
-
-    # -- columns, constants -----------------------------------------------------------------
-
-    def _column(self, token: Token) -> ColumnRef:
-        table, column = read_names(str(token))
-        return ColumnRef(table, column, token_position(token))
-
-    def column(self, parts: list[Part]) -> Built:
-        token = parts[0]
-        token = as_token(token)
-        return over(parts, self._column(token))
-
-    def scalar(self, parts: list[Part]) -> Built:
-        token = parts[0]
-        token = as_token(token)
-        return over(parts, self._constant(token))
-
-    def _constant(self, token: Token) -> Constant:
-        text = str(token)
-        try:
-            match token.type:
-                case "TRUE" | "FALSE":
-                    return token.type == "TRUE"
-                case "INT":
-                    return read_integer(text)
-                case "DECIMAL":
-                    return read_decimal(text)
-                case "STRING":
-                    return read_text(text)
-                case "DATE":
-                    return read_date(text)
-        except BadLiteral as error:
-            self._fault("pql.syntax", error.message, error.hint, token_position(token))
-        return None
-
-    def choices(self, parts: list[Part]) -> Built:
-        values = tuple(p.value for p in parts if isinstance(p, Built))
-        return over(parts, values)
-
-    def number(self, parts: list[Part]) -> Built:
-        return self.scalar(parts)
-
-    def _fault(self, code: str, message: str, hint: str, position: Position) -> None:
-        self.faults.append(fault(code, message, hint, position))
-
-    # -- aggregations -----------------------------------------------------------------------
-
-    def kind(self, parts: list[Part]) -> Built:
-        return over(parts, AggregationKind(token_types(parts)[0]))
-
-    def unit(self, parts: list[Part]) -> Built:
-        return over(parts, Unit(token_types(parts)[0].lower()))
-
-    def window(self, parts: list[Part]) -> Built:
-        tokens = [p for p in parts if isinstance(p, Token) and p.type != "COMMA"]
-        start, end = (self._constant(t) if t.type == "INT" else None for t in tokens)
-        unit = next((p.value for p in parts if isinstance(p, Built)), Unit.days)
-        whole = over(parts[1:], None)
-        # A bound that is no number has left its fault; zero stands in for it.
-        if tokens[0].type == "INT" and not isinstance(start, int):
-            start = 0
-        window = Window(
-            start if isinstance(start, int) else None,
-            end if isinstance(end, int) else 0,
-            unit,
-            whole.position,
-        )
-        return over(parts[1:], window)
-
-    def aggregation(self, parts: list[Part]) -> Built:
-        kind, token, where, window = parts[0], parts[2], parts[3], parts[4]
-        token = as_token(token)
-        condition = where.value if isinstance(where, Built) else None
-        for inner in aggregations(condition):
-            self._fault(
-                "pql.syntax",
-                f"An aggregation ({inner.kind.value}) stands in the filter inside another one",
-                "A filter inside an aggregation compares columns; an aggregation over the past "
-                "belongs into the WHERE after FOR EACH.",
-                inner.position or token_position(token),
-            )
-            condition = None
-        built = over(parts, None, where.depth if isinstance(where, Built) else 0)
-        node = Aggregation(
-            kind.value if isinstance(kind, Built) else AggregationKind.COUNT,
-            self._column(token),
-            condition,
-            window.value if isinstance(window, Built) else None,
-            built.position,
-        )
-        return over(parts, node, built.depth)
+class Builder(OperandBuilder):
+    """Build one query: its conditions and its clauses."""
 
     # -- conditions -------------------------------------------------------------------------
 
@@ -201,7 +90,7 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             if operation.negated:
                 operator = Operator(f"NOT {operator.value}")
         place = over(parts, None).position
-        node = Comparison(operand.value, operator, value, place, constant.position)
+        node = Comparison(self._operand(operand), operator, value, place, constant.position)
         return over(parts, node, operand.depth)
 
     def _like(self, operation: _Operation, constant: Built) -> tuple[Operator, Any]:
@@ -234,11 +123,23 @@ class Builder(Transformer_NonRecursive[Token, Built]):
                 operator = Operator.STARTS_WITH
         return (Operator(f"NOT {operator.value}") if operation.negated else operator), body
 
+    def between(self, parts: list[Part]) -> Built:
+        operand, negation, _, low, _, high = parts
+        operand, low, high = as_built(operand), as_built(low), as_built(high)
+        node = Comparison(
+            self._operand(operand),
+            Operator.BETWEEN if negation is None else Operator.NOT_BETWEEN,
+            (low.value, high.value),
+            over(parts, None).position,
+            over(parts[3:], None).position,
+        )
+        return over(parts, node, operand.depth)
+
     def null_test(self, parts: list[Part]) -> Built:
-        operand = parts[0]
-        operand = as_built(operand)
+        operand = as_built(parts[0])
         place = over(parts, None).position
-        return over(parts, IsNull(operand.value, "NOT" in token_types(parts), place), operand.depth)
+        negated = "NOT" in token_types(parts)
+        return over(parts, IsNull(self._operand(operand), negated, place), operand.depth)
 
     def group(self, parts: list[Part]) -> Built:
         inner = parts[1]
@@ -270,19 +171,6 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             return left if left.depth >= right.depth else right
         joined: Condition = node(left.value, right.value, over(parts, None).position)
         return over(parts, joined, depth)
-
-    def _too_deep(self, depth: int, token: Token) -> bool:
-        if depth <= MAX_DEPTH:
-            return False
-        sentence = f"A condition may join or nest at most {MAX_DEPTH} conditions; this is one more"
-        if all(f.message != sentence for f in self.faults):
-            self._fault(
-                "pql.syntax",
-                sentence,
-                "Drop what cancels out, or write IN (a, b, …) in place of many comparisons.",
-                token_position(token),
-            )
-        return True
 
     # -- clauses ----------------------------------------------------------------------------
 
@@ -387,8 +275,11 @@ class Builder(Transformer_NonRecursive[Token, Built]):
         population = as_built(population)
         whom: _Population = population.value
         whole = over(parts, None)
+        target_tree = target.value
+        if isinstance(target_tree, int | Decimal | None):
+            target_tree = self._operand(target)
         query = Query(
-            target=target.value,
+            target=target_tree,
             entity=whom.entity,
             problem=problem.value if isinstance(problem, Built) else None,
             keys=whom.keys,
@@ -397,4 +288,5 @@ class Builder(Transformer_NonRecursive[Token, Built]):
             position=whole.position,
             keys_position=whom.keys_position,
         )
+        self.faults += constant_faults(query)
         return over(parts, query)

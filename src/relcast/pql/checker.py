@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
+from typing import Literal
 
 from relcast.core.errors import Fault, InternalError, Position, PqlError
-from relcast.core.schema import Graph, Stype, Table
+from relcast.core.schema import Graph, Link, Stype, Table
+from relcast.pql.arithmetic import constant_faults, impossible_parts
 from relcast.pql.ast import (
     Aggregation,
     AggregationKind,
     And,
+    Arithmetic,
     CheckedQuery,
     ColumnRef,
     Comparison,
@@ -18,6 +22,7 @@ from relcast.pql.ast import (
     Expression,
     IsNull,
     Not,
+    Operand,
     Or,
     ProblemKind,
     Query,
@@ -25,12 +30,13 @@ from relcast.pql.ast import (
 )
 from relcast.pql.depth import guard
 from relcast.pql.literals import name_text
-from relcast.pql.parser import parse_leniently
+from relcast.pql.parser import read
 from relcast.pql.printer import to_text
 from relcast.pql.scope import Scope
-from relcast.pql.target import check_target
+from relcast.pql.strict import extensions
+from relcast.pql.target import check_target, with_forecast
 from relcast.pql.tree import leaves
-from relcast.pql.values import Kind, Operand, aggregated, column_kind, fit, fit_key, label
+from relcast.pql.values import Kind, Valued, aggregated, column_kind, fit, fit_key, label
 from relcast.pql.warn import warnings
 from relcast.pql.windows import Clause, check_window
 
@@ -42,6 +48,8 @@ def check(
     graph: Graph,
     *,
     category_counts: Mapping[tuple[str, str], int] | None = None,
+    forecast_length: int | None = None,
+    compatibility: Literal["kumo"] | None = None,
 ) -> CheckedQuery:
     """Check a query against a graph: names, links, types, windows, task type.
 
@@ -51,21 +59,30 @@ def check(
         category_counts: Numbers of distinct values by (table, column); a categorical column with
             exactly two is a binary target. Columns that are absent count as having more.
 
+        forecast_length: The number of windows to forecast, where a plan says it; it takes the
+            place of the query's own FORECAST, and the resolved tree says FORECAST with it.
+        compatibility: ``"kumo"`` refuses what only we have, by ``pql.extension``.
+
     Returns:
         The resolved tree with its task type; warnings that do not stop anybody.
 
     Raises ``PqlError`` with all faults in the order of the text; its code is the first one's.
     """
-    early: list[Fault] = []
     if isinstance(query, str):
-        text = query
-        query, early = parse_leniently(query)
+        reading = read(query)
+        text, tree, early = query, reading.query, list(reading.faults)
     else:
         guard(query)
-        text = to_text(query)
-    checker = _Checker(query, graph)
+        reading = None
+        text, tree, early = to_text(query), query, list(constant_faults(query))
+    if forecast_length is not None:
+        tree, fault_of_plan = with_forecast(tree, forecast_length)
+        early += fault_of_plan
+    checker = _Checker(tree, graph)
     resolved = checker.resolve()
     task = check_target(resolved, checker.scope, category_counts or {})
+    if compatibility is not None:
+        early += extensions(resolved, reading)
     faults = _in_order(early, checker.scope.faults)
     if faults:
         raise PqlError.of(faults)
@@ -175,13 +192,9 @@ class _Checker:
     # -- expressions ------------------------------------------------------------------------
 
     def _expression(self, node: Expression, clause: Clause) -> Expression:
-        match node:
-            case ColumnRef():
-                return self.scope.reachable(node, self.entity)
-            case Aggregation():
-                return self._aggregation(node, clause)
-            case _:
-                return self._condition(node, clause)
+        if isinstance(node, Operand):
+            return self._operand(node, clause)
+        return self._condition(node, clause)
 
     def _condition(self, node: Condition, clause: Clause) -> Condition:
         match node:
@@ -199,10 +212,14 @@ class _Checker:
                     right=self._condition(node.right, clause),
                 )
 
-    def _operand(self, node: Aggregation | ColumnRef, clause: Clause) -> Aggregation | ColumnRef:
-        if isinstance(node, Aggregation):
-            return self._aggregation(node, clause)
-        return self.scope.reachable(node, self.entity)
+    def _operand(self, node: Operand, clause: Clause) -> Operand:
+        match node:
+            case ColumnRef():
+                return self.scope.reachable(node, self.entity)
+            case Aggregation():
+                return self._aggregation(node, clause)
+            case Arithmetic():
+                return self._arithmetic(node, clause)
 
     def _comparison(self, node: Comparison) -> Comparison:
         operand = operand_of(node.operand)
@@ -216,13 +233,74 @@ class _Checker:
         scope = self.scope
         column = scope.typed(node.column, star=node.kind is AggregationKind.COUNT)
         table = self.graph.tables.get(column.table)
-        link = scope.link(node, self.entity)
+        path = scope.path(node, self.entity)
         self._aggregable(node, column)
         check_window(node, clause, table, scope, temporal=self.temporal)
         where = node.where
         if where is not None:
             where = self._inner(where, table)
-        return replace(node, column=column, link=link, where=where)
+        items = self._items(column) if node.kind is AggregationKind.LIST_DISTINCT else None
+        return replace(node, column=column, path=path, items=items, where=where)
+
+    def _arithmetic(self, node: Arithmetic, clause: Clause) -> Arithmetic:
+        """Resolve both sides; note what is no number, and what is NULL for everybody."""
+        for part in impossible_parts(node):
+            self.scope.add(
+                "pql.nothing_to_predict" if clause is Clause.target else "pql.type_mismatch",
+                "A part of the arithmetic divides by 0 or is too large, so that it is NULL for "
+                "everybody",
+                "Divide by an aggregation, or by a number other than 0.",
+                part.position,
+            )
+        return self._sides(node, clause)
+
+    def _sides(self, node: Arithmetic, clause: Clause) -> Arithmetic:
+        sides: list[Aggregation | Arithmetic | int | Decimal] = []
+        for side in (node.left, node.right):
+            match side:
+                case Aggregation():
+                    resolved = self._aggregation(side, clause)
+                    self._adds_up(resolved)
+                    sides.append(resolved)
+                case Arithmetic():
+                    sides.append(self._sides(side, clause))
+                case _:
+                    sides.append(side)
+        return replace(node, left=sides[0], right=sides[1])
+
+    def _adds_up(self, node: Aggregation) -> None:
+        """Note an aggregation in arithmetic that gives no quantity."""
+        found = operand_of(node)
+        if found is None:
+            return
+        name = label(node.column)
+        quantities = {Kind.integer, Kind.number, Kind.duration}
+        listed = node.kind is AggregationKind.LIST_DISTINCT
+        if found.kind not in quantities:
+            self.scope.add(
+                "pql.type_mismatch",
+                f"Arithmetic takes numbers, and {found.name} is {found.kind.value}",
+                f"Use COUNT_DISTINCT({name}, …) for the number of its elements."
+                if listed
+                else f"Use an aggregation that gives a number, such as COUNT({name}, …).",
+                node.position,
+            )
+        elif (
+            node.kind in {AggregationKind.FIRST, AggregationKind.LAST}
+            and node.column.dtype is not None
+            and self._identifies(node.column)
+        ):
+            self.scope.add(
+                "pql.stype_mismatch",
+                f"Arithmetic takes quantities, and {found.name} names things",
+                f"Use COUNT({name}, …) or COUNT_DISTINCT({name}, …).",
+                node.position,
+            )
+
+    def _items(self, column: ColumnRef) -> Link | None:
+        """Return the link to what a column's values name, when it is a foreign key."""
+        links = self.graph.links_from(column.table)
+        return next((x for x in links if x.foreign_key == column.column), None)
 
     def _inner(self, node: Condition, table: Table | None) -> Condition:
         """Resolve a filter inside an aggregation: ``table``'s columns, or one foreign key away."""
@@ -251,7 +329,12 @@ class _Checker:
         if column.dtype is None or column.stype is None:
             return
         kind, name = column_kind(column.dtype, column.stype), label(column)
-        arithmetic = {AggregationKind.SUM, AggregationKind.AVG}
+        arithmetic = {
+            AggregationKind.SUM,
+            AggregationKind.AVG,
+            AggregationKind.MEDIAN,
+            AggregationKind.STDDEV,
+        }
         ordered = {AggregationKind.MIN, AggregationKind.MAX}
         numbers = {Kind.integer, Kind.number, Kind.duration}
         fits = numbers | {Kind.boolean} if node.kind in arithmetic else numbers | {Kind.time}
@@ -286,12 +369,14 @@ class _Checker:
         )
 
 
-def operand_of(node: Aggregation | ColumnRef) -> Operand | None:
+def operand_of(node: Operand) -> Valued | None:
     """Return the kind of an operand's values, or None when its column is not known."""
+    if isinstance(node, Arithmetic):
+        return Valued(Kind.number, "the arithmetic")
     column = node.column if isinstance(node, Aggregation) else node
     if isinstance(node, Aggregation) and node.kind is AggregationKind.COUNT:
         return aggregated(node, Kind.integer)
     if column.dtype is None or column.stype is None:
         return None
     kind = column_kind(column.dtype, column.stype)
-    return aggregated(node, kind) if isinstance(node, Aggregation) else Operand(kind, label(column))
+    return aggregated(node, kind) if isinstance(node, Aggregation) else Valued(kind, label(column))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from relcast.core.errors import PqlError
 from relcast.pql.ast import (
     Aggregation,
     And,
+    Arithmetic,
     Comparison,
     Expression,
     IsNull,
@@ -13,8 +16,8 @@ from relcast.pql.ast import (
     Or,
     Query,
 )
-from relcast.pql.build import MAX_DEPTH
 from relcast.pql.catalogue import fault
+from relcast.pql.operand_builder import MAX_DEPTH
 
 __all__ = ["guard"]
 
@@ -53,5 +56,7 @@ def _children(node: Query | Expression | None) -> list[Query | Expression | None
             return [node.condition]
         case And() | Or():
             return [node.left, node.right]
+        case Arithmetic():
+            return [x for x in (node.left, node.right) if not isinstance(x, int | Decimal)]
         case _:
             return []

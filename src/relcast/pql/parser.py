@@ -8,17 +8,18 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedToken
 
-from relcast.core.errors import Fault, PqlError
+from relcast.core.errors import Fault, Position, PqlError
 from relcast.pql.ast import Query
 from relcast.pql.build import Builder
 from relcast.pql.catalogue import fault
 from relcast.pql.syntax import explain, place
 
-__all__ = ["MAX_LENGTH", "grammar", "parse", "parse_leniently"]
+__all__ = ["MAX_LENGTH", "Reading", "grammar", "parse", "read"]
 
 MAX_LENGTH = 200_000
 """Characters of one query; enough for a list of some ten thousand keys."""
@@ -46,13 +47,30 @@ def parse(text: str) -> Query:
     Raises ``PqlError`` for every text that is not PQL: usually ``pql.syntax``, with the place, what
     was found and what was expected; a few literals have codes of their own (see docs/pql.md).
     """
-    query, faults = parse_leniently(text)
-    if faults:
-        raise PqlError.of(faults)
-    return query
+    reading = read(text)
+    if reading.faults:
+        raise PqlError.of(reading.faults)
+    return reading.query
 
 
-def parse_leniently(text: str) -> tuple[Query, list[Fault]]:
+class Reading(NamedTuple):
+    """What a text says, and what is wrong with it although its clauses are right.
+
+    Attributes:
+        text: As it was written.
+        query: The tree; something harmless stands in it for each literal that means nothing.
+        faults: What is wrong with literals and with numbers that stand alone, in order of place.
+        liberties: Spellings that only we allow and that the tree does not show: the place of each
+            and the spelling that everybody allows.
+    """
+
+    text: str
+    query: Query
+    faults: tuple[Fault, ...]
+    liberties: tuple[tuple[Position, str], ...]
+
+
+def read(text: str) -> Reading:
     """Parse one query and return what is wrong with its literals beside the tree.
 
     Raises ``PqlError`` when there is no tree at all.
@@ -90,7 +108,7 @@ def parse_leniently(text: str) -> tuple[Query, list[Fault]]:
     builder = Builder()
     query: Query = builder.transform(tree).value
     order = sorted(builder.faults, key=_place_of)
-    return query, order
+    return Reading(text, query, tuple(order), tuple(builder.liberties))
 
 
 def _before(text: str, token: Token) -> Token | None:

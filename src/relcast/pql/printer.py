@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from relcast.pql.ast import (
     Aggregation,
     And,
+    Arithmetic,
+    ArithmeticOperator,
     ColumnRef,
     Comparison,
     Expression,
     IsNull,
     Not,
+    Operator,
     Or,
     Problem,
     ProblemKind,
@@ -19,9 +24,11 @@ from relcast.pql.ast import (
 from relcast.pql.depth import guard
 from relcast.pql.literals import constant_text, name_text
 
-__all__ = ["to_text"]
+__all__ = ["to_text", "window_text"]
 
 _OR, _AND, _NOT = 1, 2, 3
+_SUM, _PRODUCT = 1, 2
+_PRODUCTS = {ArithmeticOperator.MULTIPLY, ArithmeticOperator.DIVIDE}
 
 
 def to_text(node: Query | Expression) -> str:
@@ -55,9 +62,11 @@ def _expression(node: Expression, binding: int) -> str:
             return _column(node)
         case Aggregation():
             return _aggregation(node)
+        case Arithmetic():
+            return _number(node, 0)
         case Comparison():
-            constant = constant_text(node.constant)
-            return f"{_expression(node.operand, 0)} {node.operator.value} {constant}"
+            operand = _expression(node.operand, 0)
+            return f"{operand} {node.operator.value} {_compared(node)}"
         case IsNull():
             return f"{_expression(node.operand, 0)} IS {'NOT ' if node.negated else ''}NULL"
         case Not():
@@ -72,17 +81,38 @@ def _expression(node: Expression, binding: int) -> str:
             return f"({text})" if binding > _OR else text
 
 
+def _compared(node: Comparison) -> str:
+    value = node.constant
+    if isinstance(value, tuple) and node.operator in {Operator.BETWEEN, Operator.NOT_BETWEEN}:
+        return " AND ".join(constant_text(v) for v in value)
+    return constant_text(value)
+
+
+def _number(node: Aggregation | Arithmetic | int | Decimal, binding: int) -> str:
+    match node:
+        case Arithmetic(operator=operator):
+            own = _PRODUCT if operator in _PRODUCTS else _SUM
+            # Chains lean to the left, as those of AND and OR do.
+            text = f"{_number(node.left, own)} {operator.value} {_number(node.right, own + 1)}"
+            return f"({text})" if binding > own else text
+        case Aggregation():
+            return _aggregation(node)
+        case _:
+            return constant_text(node)
+
+
 def _column(node: ColumnRef) -> str:
     return f"{name_text(node.table)}.{'*' if node.column is None else name_text(node.column)}"
 
 
 def _aggregation(node: Aggregation) -> str:
     where = "" if node.where is None else f" WHERE {_expression(node.where, 0)}"
-    window = "" if node.window is None else f", {_window(node.window)}"
+    window = "" if node.window is None else f", {window_text(node.window)}"
     return f"{node.kind.value}({_column(node.column)}{where}{window})"
 
 
-def _window(window: Window) -> str:
+def window_text(window: Window) -> str:
+    """Return ``start, end, unit`` as it is written in a query."""
     start = "-INF" if window.start is None else str(window.start)
     return f"{start}, {window.end}, {window.unit.value}"
 

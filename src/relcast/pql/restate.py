@@ -9,6 +9,8 @@ from relcast.pql.ast import (
     Aggregation,
     AggregationKind,
     And,
+    Arithmetic,
+    ArithmeticOperator,
     CheckedQuery,
     ColumnRef,
     Comparison,
@@ -17,6 +19,7 @@ from relcast.pql.ast import (
     Expression,
     IsNull,
     Not,
+    Operand,
     Operator,
     Or,
     Window,
@@ -46,6 +49,8 @@ _VALUES = {
     AggregationKind.FIRST: "the first",
     AggregationKind.LAST: "the last",
     AggregationKind.LIST_DISTINCT: "the distinct values of",
+    AggregationKind.MEDIAN: "the median of",
+    AggregationKind.STDDEV: "the standard deviation of",
 }
 _COMPARED = {
     Operator.EQ: "is",
@@ -62,6 +67,8 @@ _COMPARED = {
     Operator.NOT_STARTS_WITH: "does not start with",
     Operator.ENDS_WITH: "ends with",
     Operator.NOT_ENDS_WITH: "does not end with",
+    Operator.BETWEEN: "is between",
+    Operator.NOT_BETWEEN: "is not between",
 }
 _COMPARED_TIMES = {
     Operator.LT: "is before",
@@ -98,7 +105,7 @@ def describe(checked: CheckedQuery) -> str:
 def _aim(checked: CheckedQuery) -> str:
     target, problem = checked.query.target, checked.query.problem
     number = problem.number if problem is not None else None
-    what = _operand(target) if isinstance(target, Aggregation | ColumnRef) else None
+    what = _operand(target) if isinstance(target, Operand) else None
     match checked.task_type:
         case TaskType.FORECASTING:
             return f"forecast {what}, and so on for {number} windows in a row"
@@ -116,12 +123,14 @@ def _aim(checked: CheckedQuery) -> str:
 
 
 def _condition_of(node: Expression) -> str:
-    return _operand(node) if isinstance(node, Aggregation | ColumnRef) else _condition(node)
+    return _operand(node) if isinstance(node, Operand) else _condition(node)
 
 
-def _operand(node: Aggregation | ColumnRef) -> str:
+def _operand(node: Operand) -> str:
     if isinstance(node, ColumnRef):
         return label(node)
+    if isinstance(node, Arithmetic):
+        return _arithmetic(node)
     if node.column.column is None:
         text = f"the number of rows of {name_text(node.column.table)}"
     else:
@@ -129,6 +138,26 @@ def _operand(node: Aggregation | ColumnRef) -> str:
     if node.where is not None:
         text += f" (where {_condition(node.where)})"
     return text if node.window is None else f"{text} {_window(node.window)}"
+
+
+_WORDS = {
+    ArithmeticOperator.ADD: "plus",
+    ArithmeticOperator.SUBTRACT: "minus",
+    ArithmeticOperator.MULTIPLY: "times",
+    ArithmeticOperator.DIVIDE: "divided by",
+}
+
+
+def _arithmetic(node: Arithmetic) -> str:
+    sides = [
+        f"({_arithmetic(x)})"
+        if isinstance(x, Arithmetic)
+        else _operand(x)
+        if isinstance(x, Aggregation)
+        else constant_text(x)
+        for x in (node.left, node.right)
+    ]
+    return f"{sides[0]} {_WORDS[node.operator]} {sides[1]}"
 
 
 def _window(window: Window) -> str:
@@ -154,7 +183,13 @@ def _amount(number: int, unit: str) -> str:
 def _condition(node: Condition) -> str:
     match node:
         case Comparison():
-            return f"{_operand(node.operand)} {_verb(node)} {_constants(node.constant)}"
+            operand, value = node.operand, node.constant
+            if node.operator in {Operator.BETWEEN, Operator.NOT_BETWEEN} and isinstance(
+                value, tuple
+            ):
+                low, high = map(_constant, value)
+                return f"{_operand(operand)} {_verb(node)} {low} and {high}"
+            return f"{_operand(operand)} {_verb(node)} {_constants(value)}"
         case IsNull():
             return f"{_operand(node.operand)} is {'present' if node.negated else 'missing'}"
         case Not():

@@ -1,4 +1,4 @@
-"""Where names lead: tables, columns, and the one foreign key between two tables."""
+"""Where names lead: tables, columns, and the foreign keys between two tables."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from relcast.core.schema import Graph, Link, Table
 from relcast.pql.ast import Aggregation, ColumnRef
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import name_text
+from relcast.pql.paths import MOST_HOPS, chains, distance
 from relcast.pql.values import label
 
 __all__ = ["Scope"]
+
+_MOST_CHAINS = 100
+_CHAINS_SHOWN = 5
 
 
 class Scope:
@@ -115,20 +119,38 @@ class Scope:
             )
         return typed
 
-    def link(self, node: Aggregation, entity: Table | None) -> Link | None:
-        """Return the one foreign key from the aggregated table to the entity table."""
+    def path(self, node: Aggregation, entity: Table | None) -> tuple[Link, ...]:
+        """Return the foreign keys from the aggregated table up to the entity table.
+
+        One direct foreign key wins; without one, the only chain of at most ``MOST_HOPS`` of them.
+        """
         name = node.column.table
         if entity is None or name not in self.graph.tables:
-            return None
-        links = [x for x in self.graph.links_from(name) if x.to == entity.name]
-        if len(links) == 1:
-            return links[0]
+            return ()
+        direct = [x for x in self.graph.links_from(name) if x.to == entity.name]
+        if len(direct) == 1:
+            return (direct[0],)
         here, there = name_text(name), name_text(entity.name)
-        if links:
+        if direct:
             self._ambiguous(
-                f"{here} points to {there} over {len(links)} foreign keys",
-                links,
+                f"{here} points to {there} over {len(direct)} foreign keys",
+                direct,
                 "Keep one of them in the graph, and take the others out.",
+                node.column.position,
+            )
+            return ()
+        found = chains(self.graph, name, entity.name, most=_MOST_CHAINS)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            number = f"{len(found)}" if len(found) < _MOST_CHAINS else f"{_MOST_CHAINS} or more"
+            listed = "; ".join(map(_chain_text, found[:_CHAINS_SHOWN]))
+            more = "; …" if len(found) > _CHAINS_SHOWN else ""
+            self.add(
+                "pql.ambiguous_link",
+                f"{here} leads to {there} over {number} chains of foreign keys: {listed}{more}",
+                "Take a foreign key out of the graph, so that one chain is left, or aggregate a "
+                f"table that points to {there} itself.",
                 node.column.position,
             )
         else:
@@ -138,7 +160,7 @@ class Scope:
                 self._way(name, entity),
                 node.column.position,
             )
-        return None
+        return ()
 
     def _way(self, name: str, entity: Table) -> str:
         here, there = name_text(name), name_text(entity.name)
@@ -152,16 +174,11 @@ class Scope:
                 f"The foreign key leads from {there} to {here}; use its columns without an "
                 "aggregation, or predict for the rows of " + here + "."
             )
-        between = [
-            x.to
-            for x in self.graph.links_from(name)
-            if any(y.to == entity.name for y in self.graph.links_from(x.to))
-        ]
-        if between:
-            middle = name_text(between[0])
+        far = distance(self.graph, name, entity.name)
+        if far is not None:
             return (
-                f"{here} reaches {there} only over {middle}; an aggregation follows one foreign "
-                f"key, so add the key of {there} to {here}, or aggregate {middle}."
+                f"{here} is {far} foreign keys away from {there}, and an aggregation follows at "
+                f"most {MOST_HOPS}; add a foreign key to {there} closer to {here}."
             )
         usable = sorted({x.table for x in self.graph.links_to(entity.name)})
         if not usable:
@@ -171,7 +188,11 @@ class Scope:
     def _ambiguous(
         self, what: str, links: Sequence[Link], mend: str, position: Position | None
     ) -> None:
-        listed = ", ".join(
-            f"{name_text(x.table)}.{name_text(x.foreign_key)} -> {name_text(x.to)}" for x in links
-        )
+        listed = ", ".join(_chain_text((x,)) for x in links)
         self.add("pql.ambiguous_link", f"{what}: {listed}", mend, position)
+
+
+def _chain_text(chain: Sequence[Link]) -> str:
+    """Return ``a.key -> b.key -> c`` for the links from a over b to c."""
+    keys = [f"{name_text(x.table)}.{name_text(x.foreign_key)}" for x in chain]
+    return " -> ".join([*keys, name_text(chain[-1].to)])

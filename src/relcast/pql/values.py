@@ -14,7 +14,7 @@ from relcast.pql.ast import Aggregation, AggregationKind, ColumnRef, Comparison,
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import constant_text, iso_time, name_text, shown
 
-__all__ = ["Kind", "Operand", "aggregated", "column_kind", "fit", "fit_key", "label"]
+__all__ = ["Kind", "Valued", "aggregated", "column_kind", "fit", "fit_key", "label"]
 
 
 class Kind(StrEnum):
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
+class Valued:
     """What stands left of an operator: its kind (of the elements, for a list), and its name."""
 
     kind: Kind
@@ -49,12 +49,15 @@ _TEXT_ONLY = {
     Operator.ENDS_WITH,
     Operator.NOT_ENDS_WITH,
 }
-_ORDERED = {Operator.LT, Operator.LE, Operator.GT, Operator.GE}
+_RANGE = {Operator.BETWEEN, Operator.NOT_BETWEEN}
+_ORDERED = {Operator.LT, Operator.LE, Operator.GT, Operator.GE} | _RANGE
 _MEMBER = {Operator.IN, Operator.NOT_IN}
 _FIXED = {
     AggregationKind.COUNT: Kind.integer,
     AggregationKind.COUNT_DISTINCT: Kind.integer,
     AggregationKind.AVG: Kind.number,
+    AggregationKind.MEDIAN: Kind.number,
+    AggregationKind.STDDEV: Kind.number,
 }
 
 
@@ -80,23 +83,25 @@ def label(column: ColumnRef) -> str:
     return f"{name_text(column.table)}.{'*' if column.column is None else name_text(column.column)}"
 
 
-def aggregated(node: Aggregation, column: Kind) -> Operand:
+def aggregated(node: Aggregation, column: Kind) -> Valued:
     """Return the operand that an aggregation over a column of that kind gives."""
     name = f"{node.kind.value}({label(node.column)})"
     if node.kind is AggregationKind.LIST_DISTINCT:
-        return Operand(Kind.list, name, column)
+        return Valued(Kind.list, name, column)
     if node.kind is AggregationKind.SUM and column is Kind.boolean:
-        return Operand(Kind.integer, name)
-    return Operand(_FIXED.get(node.kind, column), name)
+        return Valued(Kind.integer, name)
+    return Valued(_FIXED.get(node.kind, column), name)
 
 
-def fit(node: Comparison, operand: Operand) -> tuple[Comparison, list[Fault]]:
+def fit(node: Comparison, operand: Valued) -> tuple[Comparison, list[Fault]]:
     """Return the comparison with its constants as the operand needs them, and what is wrong.
 
     A quoted ISO date compared with a time becomes that time. Faults are ``pql.type_mismatch`` and
     ``pql.single_element_list``.
     """
     value, place, operator = node.constant, node.constant_position, node.operator
+    if operator in _RANGE:
+        return _fit_range(node, operand)
     if isinstance(value, tuple):
         if operator not in _MEMBER:
             return node, [_mismatch(
@@ -134,14 +139,52 @@ def fit(node: Comparison, operand: Operand) -> tuple[Comparison, list[Fault]]:
     return replace(node, constant=constant), faults[:1]
 
 
+def _fit_range(node: Comparison, operand: Valued) -> tuple[Comparison, list[Fault]]:
+    """Return a BETWEEN with both ends fitted, the lower one first, or what is wrong with it."""
+    place, operator, ends = node.constant_position, node.operator, node.constant
+    if not isinstance(ends, tuple) or len(ends) != 2:
+        return node, [_mismatch(
+            f"{operator.value} needs two ends, and this is {shown(constant_text(ends))}",
+            f"Write {operator.value} 1 AND 5.",
+            place,
+        )]  # fmt: skip
+    wrong = _operator_fault(operator, operand, node.position)
+    if wrong is not None:
+        return node, [wrong]
+    faults: list[Fault] = []
+    low, high = (_constant(v, operand.kind, operand, operator, place, faults) for v in ends)
+    if not faults and _comes_after(low, high):
+        first, last = constant_text(high), constant_text(low)
+        faults.append(
+            _mismatch(
+                f"The lower end {last} of {operator.value} lies above the upper end {first}, so "
+                "that nothing lies between them",
+                f"Write {operator.value} {first} AND {last}.",
+                place,
+            )
+        )
+    return replace(node, constant=(low, high)), faults[:1]
+
+
+def _comes_after(left: Constant, right: Constant) -> bool:
+    """Whether two constants of one kind are in the wrong order; texts compare by code point."""
+    if isinstance(left, str) and isinstance(right, str):
+        return left > right
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return left > right
+    if isinstance(left, int | Decimal) and isinstance(right, int | Decimal):
+        return left > right
+    return False
+
+
 def fit_key(value: Constant, kind: Kind, name: str, place: Position | None) -> list[Fault]:
     """Return what is wrong with a key of the form ``FOR table.primary_key = value``."""
     faults: list[Fault] = []
-    _constant(value, kind, Operand(kind, name), Operator.EQ, place, faults)
+    _constant(value, kind, Valued(kind, name), Operator.EQ, place, faults)
     return faults
 
 
-def _operator_fault(operator: Operator, operand: Operand, place: Position | None) -> Fault | None:
+def _operator_fault(operator: Operator, operand: Valued, place: Position | None) -> Fault | None:
     name, kind = operand.name, operand.kind
     if kind is Kind.list:
         if operand.elements is not None and operator in {Operator.CONTAINS, Operator.NOT_CONTAINS}:
@@ -177,7 +220,7 @@ def _operator_fault(operator: Operator, operand: Operand, place: Position | None
 def _constant(
     value: Constant,
     kind: Kind,
-    operand: Operand,
+    operand: Valued,
     operator: Operator,
     place: Position | None,
     faults: list[Fault],

@@ -10,9 +10,9 @@ from relcast.pql.literals import name_text
 from relcast.pql.scope import Scope
 from relcast.pql.values import label
 
-__all__ = ["Clause", "check_window"]
+__all__ = ["MOST", "Clause", "check_window"]
 
-_MOST = {
+MOST = {
     Unit.seconds: 100 * 366 * 86_400,
     Unit.minutes: 100 * 366 * 1_440,
     Unit.hours: 100 * 366 * 24,
@@ -72,7 +72,7 @@ def check_window(
 
 def _check_bounds(window: Window, clause: Clause, name: str, scope: Scope) -> None:
     start, end, place = window.start, window.end, window.position
-    most = _MOST[window.unit]
+    most = MOST[window.unit]
     if start is not None and start >= end:
         swapped = f" Write {end}, {start}." if start > end else ""
         scope.add(
