@@ -261,6 +261,8 @@ class CheckedQuery:
         task_type: What kind of prediction it is.
         temporal: Whether examples have an anchor time.
         warnings: Faults that do not stop anybody.
+        extensions: What of it only we have, as faults of ``pql.extension``, each with its place and
+            the form that Kumo's language has; strict mode refuses a query that has any.
     """
 
     text: str
@@ -268,6 +270,7 @@ class CheckedQuery:
     task_type: TaskType
     temporal: bool
     warnings: tuple[Fault, ...] = ()
+    extensions: tuple[Fault, ...] = ()
 
     @property
     def entity_table(self) -> str:

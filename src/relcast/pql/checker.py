@@ -81,8 +81,9 @@ def check(
     checker = _Checker(tree, graph)
     resolved = checker.resolve()
     task = check_target(resolved, checker.scope, category_counts or {})
+    ours = tuple(_in_order(list(extensions(resolved, reading)), []))
     if compatibility is not None:
-        early += extensions(resolved, reading)
+        early += ours
     faults = _in_order(early, checker.scope.faults)
     if faults:
         raise PqlError.of(faults)
@@ -94,12 +95,13 @@ def check(
         task_type=task,
         temporal=checker.temporal,
         warnings=tuple(warnings(resolved, graph, temporal=checker.temporal)),
+        extensions=ours,
     )
 
 
 def _in_order(early: list[Fault], late: list[Fault]) -> list[Fault]:
     """Return all faults by place, each once, and none that another at its place caused."""
-    broken = {f.position for f in early}
+    broken = {f.position for f in early if f.code != "pql.extension"}
     faults = early + [f for f in late if f.position not in broken]
     unique = list(dict.fromkeys(faults))
     return sorted(unique, key=lambda f: _key(f.position))
