@@ -147,7 +147,7 @@ def test_a_static_query_has_no_anchors(tmp_path: Path) -> None:
 def test_a_crowd_of_anchors_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     text = "PREDICT COUNT(orders.*, 0, 1, seconds) > 0 FOR EACH customers.id"
     found = outlined(daily(), tmp_path, text)
-    assert found.fault.code == "task.too_many_anchors"
+    assert found.fault.code == "task.table_too_large"
     assert "timeframe_step" in found.fault.hint
     assert found.anchors == ()
 

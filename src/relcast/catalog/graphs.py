@@ -34,12 +34,8 @@ class Graphs:
         reasons: Mapping[str, Any] | None = None,
     ) -> GraphRecord:
         """Store a graph; the same content again is the same record. A name moves to this graph."""
-        definition = graph.to_json()
-        where = {
-            table: {"connector_id": ref.connector_id, "table": ref.table}
-            for table, ref in sources.items()
-        }
-        graph_id = content_id("graph", {"graph": definition, "sources": where})
+        definition, where = graph.to_json(), _where(sources)
+        graph_id = _identity(graph, sources)
         now = self._clock()
         with self._database.write() as connection:
             if not connection.scalar(sa.select(sa.exists().where(graphs.c.id == graph_id))):
@@ -58,6 +54,13 @@ class Graphs:
                     sa.insert(graph_names).values(name=name, graph_id=graph_id, named_at=now)
                 )
         return self.get(graph_id)
+
+    def find(self, graph: Graph, sources: Mapping[str, SourceRef]) -> str | None:
+        """Return the id of the graph of this content; None where it was never stored."""
+        graph_id = _identity(graph, sources)
+        with self._database.read() as connection:
+            stored = connection.scalar(sa.select(sa.exists().where(graphs.c.id == graph_id)))
+        return graph_id if stored else None
 
     def get(self, id_or_name: str) -> GraphRecord:
         """Return the graph of that id, failing that of that name; raises ``graph.not_found``."""
@@ -92,6 +95,17 @@ _NEWEST_NAME = (
     .scalar_subquery()
 )
 _SELECT = sa.select(graphs, _NEWEST_NAME.label("name"))
+
+
+def _where(sources: Mapping[str, SourceRef]) -> dict[str, dict[str, str]]:
+    return {
+        table: {"connector_id": ref.connector_id, "table": ref.table}
+        for table, ref in sources.items()
+    }
+
+
+def _identity(graph: Graph, sources: Mapping[str, SourceRef]) -> str:
+    return content_id("graph", {"graph": graph.to_json(), "sources": _where(sources)})
 
 
 def _record(row: sa.Row[Any]) -> GraphRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from relcast.core.schema import Graph
     from relcast.pql import CheckedQuery
     from relcast.snapshots import Snapshot
+    from relcast.sources import SourceRef
     from relcast.tasks import Outline, TablePlan
 
 __all__ = ["Checking"]
@@ -51,14 +53,25 @@ class Checking(Rooms):
         return found
 
     def validate_query(
-        self, text: str, graph_id: str, *, compatibility: Compatibility | None = None
+        self,
+        text: str,
+        graph_id: str,
+        *,
+        compatibility: Compatibility | None = None,
+        forecast_length: int | None = None,
     ) -> CheckedQuery:
         """Check a query against a graph; raises ``PqlError`` with every fault and its place.
 
         ``compatibility="kumo"`` refuses our extensions of the language (``pql.extension``).
         """
         record = self.catalog.graphs.get(graph_id)
-        return self.check_query(text, record.graph, record.id, compatibility=compatibility)
+        return self.check_query(
+            text,
+            record.graph,
+            record.id,
+            compatibility=compatibility,
+            forecast_length=forecast_length,
+        )
 
     def check_query(
         self,
@@ -67,12 +80,14 @@ class Checking(Rooms):
         graph_id: str | None = None,
         *,
         compatibility: Compatibility | None = None,
+        forecast_length: int | None = None,
     ) -> CheckedQuery:
         """Check a query against a graph as it was given, saved under ``graph_id`` or not at all.
 
         Where the graph's data has been read, a column with exactly two values is a binary target.
+        ``forecast_length`` is that of the training table's plan.
         """
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"forecast_length": forecast_length}
         strict = compatibility or self.settings.pql_compatibility
         if strict is not None:
             options["compatibility"] = strict
@@ -83,6 +98,10 @@ class Checking(Rooms):
             with suppress(NotFound):  # a copy that was removed tells nothing
                 options["category_counts"] = category_counts(self._opened(known))
         return check(text, graph, **options)
+
+    def saved_graph(self, graph: Graph, sources: Mapping[str, SourceRef]) -> str | None:
+        """Return the id under which this very graph is saved; None when it is not."""
+        return self.catalog.graphs.find(graph, sources)
 
     def sketch_query(self, text: str, graph_id: str, plan: Any = None) -> Outline:
         """Say what a query's training table would be: anchors and splits, without its figures.
@@ -125,9 +144,9 @@ class Checking(Rooms):
         from relcast.tasks.plan import TablePlan
         from relcast.tasks.splits import parse_split
 
-        checked = self.validate_query(text, graph_id)
         options = plan if isinstance(plan, TablePlan) else TablePlan.from_json(plain(plan))
         parse_split(options.split)
+        checked = self.validate_query(text, graph_id, forecast_length=options.forecast_length)
         return self.newest_snapshot(graph_id), checked, options
 
     def _opened(self, snapshot_id: str) -> Snapshot:

@@ -177,7 +177,8 @@ class QuickWork:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _stop(self, work: _Work) -> Stop | None:
-        return "cancel" if self._closed or work.askers == 0 else None
+        with self._lock:  # who asks first is counted before the lock is given back
+            return "cancel" if self._closed or work.askers == 0 else None
 
     def _error(self, ending: Ending) -> RelcastError | None:
         match ending.how:

@@ -183,7 +183,7 @@ def _anchors(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> Ti
 
 
 def _refuse_crowds(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> None:
-    """Raise ``task.too_many_anchors`` before a list of them fills the memory."""
+    """Raise ``task.table_too_large`` before a list of them fills the memory."""
     step = plan.timeframe_step or frame.length
     begin = max(data.begin, plan.first_anchor(clock) or data.begin)
     apart = int(shift([begin], step, frame.unit)[0]) - begin
@@ -191,7 +191,7 @@ def _refuse_crowds(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock)
     if crowd > _MOST_ANCHORS:
         raise TaskError(
             f"A step of {step:,} {frame.unit.value} would give about {crowd:,} anchors",
-            code="task.too_many_anchors",
+            code="task.table_too_large",
             hint="Set a longer timeframe_step, or a later start_time.",
         )
 

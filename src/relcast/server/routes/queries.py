@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, Request, Response
 from fastapi.responses import JSONResponse
-from kumoapi.common import ValidationResponse
 from kumoapi.json_serde import to_json_dict
 from kumoapi.model_plan import (
     ModelPlanInfo,
@@ -20,10 +19,11 @@ from pydantic import Discriminator, Tag
 from relcast.catalog import QueryRecord
 from relcast.core.errors import InvalidRequest, NotFound
 from relcast.core.schema import Graph
-from relcast.pql import check, describe
+from relcast.pql import CheckedQuery, describe
 from relcast.server.answers import once, query_json
 from relcast.server.bodies import NewQuery, QueryBody
 from relcast.server.platform_of import platform_of
+from relcast.server.question_bodies import CheckBody, Compatibility, NewCheck
 from relcast.server.routing import Routes
 from relcast.server.wire.codec import wire_answer
 from relcast.server.wire.graphs import graph_of
@@ -47,6 +47,10 @@ AnyQuery = Annotated[
     Annotated[NewQuery, Tag("ours")] | Annotated[PQueryResource, Tag("sdk")],
     Discriminator(_form),
 ]
+AnyCheck = Annotated[
+    Annotated[NewCheck, Tag("ours")] | Annotated[PQueryResource, Tag("sdk")],
+    Discriminator(_form),
+]
 _EXAMPLES: dict[str, Any] = {
     "ours": {
         "summary": "Over a saved graph",
@@ -62,11 +66,33 @@ _EXAMPLES: dict[str, Any] = {
 @routes.post(
     "/predictive_queries/validate",
     scope="read",
-    summary="Check a query: every fault with its place (SDK)",
-    answer=ValidationResponse,
+    summary="Check a query: every fault with its place, or what it means",
+    answer=CheckBody,
+    errors=(404,),
 )
-def validate_predictive_query(body: PQueryResource) -> Response:
-    return wire_answer(validate_query(body.query_string, body.graph))
+def validate_predictive_query(
+    request: Request, body: AnyCheck, compatibility: Compatibility | None = None
+) -> Response:
+    """Over a saved graph (ours): a query with faults is a 422 that lists them all.
+
+    With its graph inline (SDK): always a 200, faults and warnings are in the answer.
+    `compatibility=kumo` refuses our extensions of the language.
+    """
+    platform = platform_of(request)
+    if isinstance(body, PQueryResource):
+        return wire_answer(
+            validate_query(platform, body.query_string, body.graph, compatibility=compatibility)
+        )
+    checked = platform.validate_query(body.query_string, body.graph_id, compatibility=compatibility)
+    return JSONResponse(
+        {
+            "task_type": checked.task_type.value,
+            "temporal": checked.temporal,
+            "sentence": describe(checked),
+            "warnings": [w.to_json() for w in checked.warnings],
+            "extensions": [x.to_json() for x in checked.extensions],
+        }
+    )
 
 
 @routes.post(
@@ -76,8 +102,12 @@ def validate_predictive_query(body: PQueryResource) -> Response:
     errors=(404, 422),
     example=["regression", "For each customer, the sum of amounts in the next 30 days."],
 )
-def infer_task_type(request: Request, pquery_string: str, graph_id: str) -> Response:
-    checked = platform_of(request).validate_query(pquery_string, graph_id)
+def infer_task_type(
+    request: Request, pquery_string: str, graph_id: str, compatibility: Compatibility | None = None
+) -> Response:
+    checked = platform_of(request).validate_query(
+        pquery_string, graph_id, compatibility=compatibility
+    )
     return wire_answer([WireTaskType(checked.task_type.value), describe(checked)])
 
 
@@ -89,8 +119,8 @@ def infer_task_type(request: Request, pquery_string: str, graph_id: str) -> Resp
     errors=(404,),
 )
 def suggest_train_table_plan(request: Request, body: SuggestModelPlanRequest) -> Response:
-    graph = _graph(platform_of(request), body)
-    return wire_answer(suggest_table_plan(check(body.query_string, graph), graph))
+    graph, checked = _checked(platform_of(request), body)
+    return wire_answer(suggest_table_plan(checked, graph))
 
 
 @routes.post(
@@ -101,9 +131,8 @@ def suggest_train_table_plan(request: Request, body: SuggestModelPlanRequest) ->
     errors=(404,),
 )
 def suggest_plan(request: Request, body: SuggestModelPlanRequest) -> Response:
-    graph = _graph(platform_of(request), body)
+    _, checked = _checked(platform_of(request), body)
     weighted = body.train_table_spec is not None and body.train_table_spec.weight_col is not None
-    checked = check(body.query_string, graph)
     return wire_answer(suggest_model_plan(checked, body.run_mode, weighted=weighted))
 
 
@@ -115,22 +144,31 @@ def suggest_plan(request: Request, body: SuggestModelPlanRequest) -> Response:
     errors=(404, 409),
 )
 def create_predictive_query(
-    request: Request, body: Annotated[AnyQuery, Body(openapi_examples=_EXAMPLES)]
+    request: Request,
+    body: Annotated[AnyQuery, Body(openapi_examples=_EXAMPLES)],
+    compatibility: Compatibility | None = None,
 ) -> Response:
     """Save a query over a saved graph (ours), or with its graph inline (SDK: answers `id` only).
 
     The SDK saves a named query again and again; the newest text under a name counts.
+    `compatibility=kumo` refuses our extensions of the language.
     """
     platform = platform_of(request)
     if isinstance(body, PQueryResource):
         graph = platform.create_graph(graph_of(body.graph), sources_of(platform, body.graph))
+        platform.validate_query(body.query_string, graph.id, compatibility=compatibility)
         found = _save(platform, body.name or None, body.query_string, graph.id, body.desc or "")
         return JSONResponse({"id": body.name or found.id})
     given = body
 
     def work(_: Any) -> Response:
         record = platform.create_query(
-            given.name, given.query_string, given.graph_id, given.description, given.plan
+            given.name,
+            given.query_string,
+            given.graph_id,
+            given.description,
+            given.plan,
+            compatibility=compatibility,
         )
         return JSONResponse(
             _json(platform, record),
@@ -199,16 +237,21 @@ def _save(
     return platform.create_query(None, text, graph_id, description)
 
 
-def _graph(platform: Platform, body: SuggestModelPlanRequest) -> Graph:
+def _checked(platform: Platform, body: SuggestModelPlanRequest) -> tuple[Graph, CheckedQuery]:
+    """Return the graph of a request and its query, checked; the saved graph's data is known."""
     if body.graph_definition is not None:
-        return graph_of(body.graph_definition)
-    if not body.graph_id:
+        graph = graph_of(body.graph_definition)
+        graph_id = body.graph_id or None
+    elif body.graph_id:
+        record = platform.graph(body.graph_id)
+        graph, graph_id = record.graph, record.id
+    else:
         raise InvalidRequest("The request names no graph", hint="Set graph_id.")
-    return platform.graph(body.graph_id).graph
+    return graph, platform.check_query(body.query_string, graph, graph_id)
 
 
 def _json(platform: Platform, record: QueryRecord) -> dict[str, Any]:
-    checked = check(record.text, platform.graph(record.graph_id).graph)
+    checked = platform.validate_query(record.text, record.graph_id)
     return query_json(record, describe(checked))
 
 

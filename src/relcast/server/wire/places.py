@@ -16,7 +16,7 @@ from relcast.sources import SourceRef
 if TYPE_CHECKING:
     from relcast.jobs import Platform
 
-__all__ = ["resolve", "source_of", "sources_of"]
+__all__ = ["known_sources", "resolve", "source_of", "sources_of"]
 
 
 def resolve(platform: Platform, location: Location, table: str) -> SourceRef:
@@ -31,7 +31,7 @@ def resolve(platform: Platform, location: Location, table: str) -> SourceRef:
 
 def _connector_at(platform: Platform, root: str) -> str:
     """Return the id of the connector of a directory, made when there is none yet."""
-    directory = str(Path(root).expanduser().resolve())
+    directory = _directory(root)
     known = next((c for c in platform.connectors() if c.root == directory), None)
     if known is None:
         mark = hashlib.sha256(directory.encode()).hexdigest()[:8]
@@ -41,6 +41,23 @@ def _connector_at(platform: Platform, root: str) -> str:
         except Conflict:  # another request was first
             known = platform.connector(name)
     return known.id
+
+
+def _directory(root: str) -> str:
+    return str(Path(root).expanduser().resolve())
+
+
+def known_sources(platform: Platform, definition: GraphDefinition) -> dict[str, SourceRef] | None:
+    """Return what ``sources_of`` would without making any connector; None where it would."""
+    roots = {c.root: c.id for c in platform.connectors()}
+    found = {}
+    for name, table in definition.tables.items():
+        place = location_of(table.source_table)
+        connector = place.connector_id or roots.get(_directory(place.root or ""))
+        if connector is None:
+            return None
+        found[name] = SourceRef(connector, place.table or "")
+    return found
 
 
 def source_of(platform: Platform, source: SourceTableType) -> SourceRef:
