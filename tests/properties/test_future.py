@@ -16,7 +16,7 @@ from relcast.learners.features import kernels as feature_kernels
 from relcast.learners.features.columns import Columns
 from relcast.learners.features.resolver import Resolver
 from relcast.relations import kernels
-from relcast.tasks import labels
+from relcast.tasks import label_sql
 from tests.properties.future import moved
 from tests.properties.worlds_future import draw_anchor, draw_world, other_future
 
@@ -121,7 +121,7 @@ def parent_leak(patch: pytest.MonkeyPatch) -> None:
 
 
 def population_leak(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(labels, "within_life", lambda *_: labels.TRUE.copy())
+    patch.setattr(label_sql, "within_life", lambda *_: label_sql.TRUE.copy())
 
 
 def vocabulary_leak(patch: pytest.MonkeyPatch) -> None:

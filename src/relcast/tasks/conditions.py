@@ -30,6 +30,7 @@ from relcast.pql.ast import (
     Or,
 )
 from relcast.tasks.offsets import from_datetime
+from relcast.tasks.sql import present
 
 __all__ = [
     "FALSE",
@@ -40,13 +41,17 @@ __all__ = [
     "both",
     "compile_condition",
     "compile_leaf",
+    "floating",
     "leaves",
     "number",
     "value_when_absent",
 ]
 
-Kind = Literal["integer", "single", "double", "text", "bool", "time"]
-"""How SQL holds a value; a time is int64 ns, a single a 32-bit float."""
+Kind = Literal["integer", "single", "double", "text", "bool", "time", "list"]
+"""How SQL holds a value; a time is int64 ns, a single a 32-bit float.
+
+Of a list, only whether it is there is held; what it contains is for the caller to say.
+"""
 
 TRUE = exp.true()
 FALSE = exp.false()
@@ -59,13 +64,13 @@ _COMPARE: dict[Operator, type[exp.Binary]] = {
     Operator.GT: exp.GT,
     Operator.GE: exp.GTE,
 }
-_TEXT = {
-    Operator.CONTAINS: ("contains", False),
-    Operator.NOT_CONTAINS: ("contains", True),
-    Operator.STARTS_WITH: ("starts_with", False),
-    Operator.NOT_STARTS_WITH: ("starts_with", True),
-    Operator.ENDS_WITH: ("ends_with", False),
-    Operator.NOT_ENDS_WITH: ("ends_with", True),
+_TEXT: dict[Operator, tuple[type[exp.Binary | exp.Func], bool]] = {
+    Operator.CONTAINS: (exp.Contains, False),
+    Operator.NOT_CONTAINS: (exp.Contains, True),
+    Operator.STARTS_WITH: (exp.StartsWith, False),
+    Operator.NOT_STARTS_WITH: (exp.StartsWith, True),
+    Operator.ENDS_WITH: (exp.EndsWith, False),
+    Operator.NOT_ENDS_WITH: (exp.EndsWith, True),
 }
 
 
@@ -139,15 +144,29 @@ def _comparison(
         if operator is Operator.IN:
             return inside
         # NULL is in no list and outside none: the outer COALESCE cannot tell, so say it here.
-        present = exp.not_(exp.paren(exp.Is(this=found.value.copy(), expression=exp.null())))
-        return both(present, exp.not_(inside))
+        return both(present(found.value), exp.not_(inside))
+    if operator in (Operator.BETWEEN, Operator.NOT_BETWEEN):
+        return _between(found, operator, constant)
     if isinstance(constant, tuple):
         raise InternalError(f"{operator.value} takes one constant, not a list")
     if operator in _TEXT:
-        name, negated = _TEXT[operator]
-        test = exp.func(name, found.value.copy(), _text(str(constant)))
+        function, negated = _TEXT[operator]
+        test = function(this=found.value.copy(), expression=_text(str(constant)))
         return exp.not_(test) if negated else test
     return _compare(found, operator, constant)
+
+
+def _between(
+    found: Operand, operator: Operator, constant: Constant | tuple[Constant, ...]
+) -> exp.Expr:
+    """Compare with both ends, which are inside; nothing lies between a greater and a lesser one."""
+    if not isinstance(constant, tuple) or len(constant) != 2:
+        raise InternalError(f"{operator.value} takes two ends")
+    low, high = constant
+    inside = both(_compare(found, Operator.GE, low), _compare(found, Operator.LE, high))
+    if operator is Operator.BETWEEN:
+        return inside
+    return both(present(found.value), exp.not_(inside))
 
 
 def _compare(found: Operand, operator: Operator, constant: Constant) -> exp.Expr:
@@ -163,8 +182,7 @@ def _compare_whole(value: exp.Expr, operator: Operator, constant: Decimal) -> ex
     """Compare an integer with a decimal exactly, by rounding the decimal to the right side."""
     whole = constant == constant.to_integral_value()
     if operator in (Operator.EQ, Operator.NE) and not whole:
-        present = exp.paren(exp.not_(exp.paren(exp.Is(this=value, expression=exp.null()))))
-        return FALSE.copy() if operator is Operator.EQ else present
+        return FALSE.copy() if operator is Operator.EQ else present(value)
     up = operator in (Operator.LT, Operator.GE)
     rounded = math.ceil(constant) if up else math.floor(constant)
     return _COMPARE[operator](this=value, expression=number(rounded))
@@ -185,13 +203,14 @@ def _constant(constant: bool | int | Decimal | str | datetime, kind: Kind) -> ex
     if isinstance(constant, bool):
         return exp.true() if constant else exp.false()
     if kind in ("single", "double") and isinstance(constant, int | Decimal):
-        return _floating(constant, kind)
+        return floating(constant, kind)
     if isinstance(constant, int):
         return number(constant)
     return _text(str(constant))
 
 
-def _floating(constant: int | Decimal, kind: Kind) -> exp.Expr:
+def floating(constant: int | Decimal, kind: Kind = "double") -> exp.Expr:
+    """Return a number as the nearest float of a kind, infinite where it is beyond all."""
     # A decimal is compared in the column's own precision, so that `x = 0.1` holds for the 32-bit
     # float that 0.1 became.
     try:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from relcast.core.errors import TaskError
 from relcast.pql import CheckedQuery
 from relcast.tasks.anchors import Frame
-from relcast.tasks.examples import Examples
+from relcast.tasks.examples import Examples, Lists
 from relcast.tasks.labels import Labeller
-from relcast.tasks.offsets import from_datetime, shift
+from relcast.tasks.moments import Moved
+from relcast.tasks.offsets import from_datetime
 from relcast.tasks.scan import Session, open_session
-from relcast.tasks.targets import class_indices, collect, encode, numbers
+from relcast.tasks.targets import MULTILABEL, class_indices, collect, encode, list_indices, numbers
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -50,7 +53,7 @@ def evaluate_target(
     classes: tuple[Any, ...] | None = None,
     threads: int = 1,
     memory_limit: str | None = None,
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[np.float64] | Lists:
     """Return a temporal query's target at any (entity row, anchor) pairs, eligible or not.
 
     Args:
@@ -58,29 +61,43 @@ def evaluate_target(
         query: A temporal query.
         entity_rows: int64[n] dense entity rows.
         anchors: int64[n] ns UTC.
-        windows_back: How many window lengths the target's windows are moved into the past; 1 is the
-            newest value that was complete at the anchor.
-        classes: For multiclass targets, the classes that the answer indexes.
+        windows_back: How many window lengths L the target's windows are moved into the past: with k
+            of them ``(a + start - k L, a + end - k L]``, counted from ``a`` at once. 1 is the
+            newest value that was complete at the anchor. All windows of a forecast are moved by k
+            of their own lengths: window i is then what window i - k was, so k = h is the newest
+            horizon that was complete. A window that ends at or before the anchor is read as it was
+            known then, as those of WHERE are.
+        classes: The classes that the answer indexes, for targets that have some.
         threads: Threads of the SQL engine.
         memory_limit: Of the SQL engine.
 
     Returns:
         float64[n]: 0 or 1, a number, or an index into ``classes``; NaN where the target is NULL or
-        is none of the classes.
+        is none of the classes. For forecasts float64[n, h], where one NULL window makes the row
+        NaN. For lists n ``Lists``: indices into ``classes``, without those that are none of them,
+        or dense rows for links; empty where the target is NULL.
+
+    Raises ``task.classes_needed`` for lists of classes without ``classes``.
     """
     entity = np.asarray(entity_rows, dtype=np.int64)
     anchor = np.asarray(anchors, dtype=np.int64)
-    frame = Frame.of(query)
-    origin = shift(anchor, -windows_back * frame.length, frame.unit) if windows_back else None
-    result = np.full(len(entity), np.nan)
+    if classes is None and query.task_type in MULTILABEL:
+        raise TaskError(
+            "The target is a list of classes, and no classes were given to index",
+            code="task.classes_needed",
+            hint="Give classes, such as those of a training table.",
+        )
+    moved = None
+    if windows_back:
+        frame = Frame.of(query)
+        moved = Moved(windows_back * frame.length, frame.unit)
     with open_session(snapshot, threads=threads, memory_limit=memory_limit) as session:
-        labeller = Labeller(session, query, where=False, assuming=False)
-        for labels in labeller.pairs(entity, anchor, origin):
-            values = labels.target
-            result[labels.pair] = (
-                numbers(values) if classes is None else class_indices(values, classes)
-            )
-    return result
+        labeller = Labeller(session, query, where=False, assuming=False, moved=moved)
+        found = [labels.target for labels in labeller.pairs(entity, anchor)]
+    target = pa.chunked_array(found) if found else pa.chunked_array([], pa.float64())
+    if labeller.sql.lists:
+        return list_indices(target, classes)
+    return numbers(target) if classes is None else class_indices(target, classes)
 
 
 def examples_at(
@@ -88,6 +105,7 @@ def examples_at(
     query: CheckedQuery,
     anchors: npt.ArrayLike | None = None,
     *,
+    among: npt.NDArray[np.int64] | None = None,
     threads: int = 1,
     memory_limit: str | None = None,
 ) -> tuple[Examples, dict[str, int]]:
@@ -97,6 +115,7 @@ def examples_at(
         snapshot: The tables.
         query: A checked query; WHERE and ASSUMING are applied.
         anchors: int64 ns UTC, distinct and ascending; None for a static query.
+        among: int64[k], the only dense entity rows that are looked at; None is all.
         threads: Threads of the SQL engine.
         memory_limit: Of the SQL engine.
 
@@ -105,14 +124,15 @@ def examples_at(
     """
     moments = np.asarray([] if anchors is None else anchors, dtype=np.int64)
     with open_session(snapshot, threads=threads, memory_limit=memory_limit) as session:
-        labeller = Labeller(session, query)
+        labeller = Labeller(session, query, among=among)
         found = collect(labeller.grid(moments) if query.temporal else [labeller.static()])
-    target, classes = encode(query, found)
+    encoded = encode(query, found)
     examples = Examples(
         entity=found.entity,
         anchor=moments[found.anchor] if query.temporal else None,
-        target=target,
-        classes=classes,
+        target=encoded.target,
+        classes=encoded.classes,
+        lists=encoded.lists,
     )
     return examples, dict(found.dropped)
 

@@ -7,6 +7,7 @@ Columns are found by their place, never by their name, because DuckDB folds the 
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,11 +24,12 @@ from relcast.core.errors import InternalError, TaskError
 from relcast.core.schema import Link, Table
 from relcast.tasks.conditions import Kind, number
 from relcast.tasks.offsets import EARLIEST, LATEST
+from relcast.tasks.sql import entries_of_text
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
-__all__ = ["Scan", "Session", "open_session"]
+__all__ = ["Catalog", "Scan", "Session", "open_session"]
 
 _INTEGERS = frozenset(
     {
@@ -107,6 +109,20 @@ class Scan:
             case _:
                 return column
 
+    def is_list(self, name: str) -> bool:
+        """Return whether a column holds lists."""
+        return self.types[name].endswith("]")
+
+    def elements(self, name: str, alias: str) -> exp.Expr:
+        """Return a column's elements as a list: those of a list, or of a text of several."""
+        column = self.raw(name, alias)
+        if not self.is_list(name):
+            return entries_of_text(column)
+        element = self.types[name][: self.types[name].rindex("[")]
+        if element.startswith("DECIMAL"):
+            element = "DOUBLE"
+        return exp.cast(column, f"{element}[]")
+
     def time(self, alias: str) -> exp.Expr | None:
         """Return the time column as int64 ns; None without one."""
         name = self.table.time_column
@@ -117,46 +133,28 @@ class Scan:
         name = self.table.end_time_column
         return None if name is None else self.value(name, alias)
 
-    def known(self, alias: str, moment: exp.Expr) -> exp.Expr | None:
-        """Return whether a row was known and not ended at a moment; None is always."""
-        tests: list[exp.Expr] = []
-        time, end = self.time(alias), self.end_time(alias)
-        if time is not None:
-            tests.append(exp.LTE(this=time, expression=moment.copy()))
-        if end is not None:
-            absent = exp.Is(this=end.copy(), expression=exp.null())
-            tests.append(exp.paren(exp.or_(absent, exp.GT(this=end, expression=moment.copy()))))
-        if not tests:
-            return None
-        return exp.Coalesce(this=exp.paren(exp.and_(*tests)), expressions=[exp.false()])
-
     @staticmethod
     def _nanoseconds(column: exp.Expr, kind: str) -> exp.Expr:
         if kind == "TIMESTAMP_NS":
             return exp.func("epoch_ns", column)
         # Years that nanoseconds cannot say (an end time of 9999) stop at the edge; order is kept.
         microseconds = exp.func("epoch_us", exp.cast(column, "TIMESTAMP"))
-        within = exp.func(
-            "least",
-            exp.func("greatest", microseconds, number(-(-EARLIEST // 1000))),
-            number(LATEST // 1000),
+        low, high = number(-(-EARLIEST // 1000)), number(LATEST // 1000)
+        within = (
+            exp.Case()
+            .when(exp.LT(this=microseconds, expression=low), low.copy())
+            .when(exp.GT(this=microseconds.copy(), expression=high), high.copy())
+            .else_(microseconds.copy())
         )
         return exp.Mul(this=exp.paren(within), expression=number(1000))
 
 
-class Session:
-    """One DuckDB connection over one snapshot."""
+class Catalog(ABC):
+    """Tables as SQL sees them: all that the SQL of labels is written from."""
 
-    def __init__(self, snapshot: Snapshot, connection: duckdb.DuckDBPyConnection) -> None:
-        self.snapshot = snapshot
-        self.connection = connection
-        self._scans: dict[str, Scan] = {}
-
+    @abstractmethod
     def scan(self, name: str) -> Scan:
-        """Return the view of a table, made on first use."""
-        if name not in self._scans:
-            self._scans[name] = self._open(name)
-        return self._scans[name]
+        """Return a table's rows, columns, times and keys as SQL."""
 
     def join_on(self, link: Link, child: str, parent: str) -> exp.Expr:
         """Return the condition that joins a foreign key to the primary key that it points to.
@@ -174,6 +172,21 @@ class Session:
         if left != right and not (left in _INTEGERS and right in _INTEGERS):
             a, b = _as_text(a, left), _as_text(b, right)
         return exp.EQ(this=a, expression=b)
+
+
+class Session(Catalog):
+    """One DuckDB connection over one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, connection: duckdb.DuckDBPyConnection) -> None:
+        self.snapshot = snapshot
+        self.connection = connection
+        self._scans: dict[str, Scan] = {}
+
+    def scan(self, name: str) -> Scan:
+        """Return the view of a table, made on first use."""
+        if name not in self._scans:
+            self._scans[name] = self._open(name)
+        return self._scans[name]
 
     def fetch(self, query: exp.Expr) -> pa.Table:
         """Run a query and return its rows."""

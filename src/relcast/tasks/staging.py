@@ -24,7 +24,7 @@ from relcast.tasks.conditions import (
     compile_leaf,
     value_when_absent,
 )
-from relcast.tasks.scan import Scan, Session
+from relcast.tasks.scan import Catalog, Scan
 
 __all__ = ["Focus", "StagedLeaves", "within_life"]
 
@@ -33,20 +33,24 @@ __all__ = ["Focus", "StagedLeaves", "within_life"]
 class Focus:
     """The table in focus and the tables that it points to, as joined so far."""
 
-    session: Session
+    session: Catalog
     scan: Scan
     alias: str
     hops: dict[Link, str] = field(default_factory=dict)
 
     def operand(self, ref: ColumnRef) -> Operand:
         """Return a column of the table in focus, or of one that it points to."""
+        scan, alias, name = self.source(ref)
+        return Operand(scan.value(name, alias), scan.kind(name))
+
+    def source(self, ref: ColumnRef) -> tuple[Scan, str, str]:
+        """Return the table that a column stands in, its alias, and the column's name."""
         if ref.column is None:
             raise InternalError("a row has no column *")
         if ref.hop is None:
-            return Operand(self.scan.value(ref.column, self.alias), self.scan.kind(ref.column))
+            return self.scan, self.alias, ref.column
         alias = self.hops.setdefault(ref.hop, f"{self.alias}_hop_{len(self.hops)}")
-        other = self.session.scan(ref.hop.to)
-        return Operand(other.value(ref.column, alias), other.kind(ref.column))
+        return self.session.scan(ref.hop.to), alias, ref.column
 
     def leaf(self, leaf: Leaf) -> exp.Expr:
         """Return a comparison or null test on columns, whatever the time."""

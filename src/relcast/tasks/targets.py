@@ -15,15 +15,18 @@ import pyarrow.compute as pc
 from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
 from relcast.pql.ast import CheckedQuery, ColumnRef
+from relcast.tasks.examples import Encoded, Lists
 from relcast.tasks.labels import Labels
 
 __all__ = [
+    "MULTILABEL",
     "Collected",
     "class_indices",
     "collect",
     "encode",
     "find_classes",
     "has_classes",
+    "list_indices",
     "numbers",
 ]
 
@@ -32,6 +35,8 @@ NOT_CHOSEN = "WHERE does not hold"
 NOT_ASSUMED = "ASSUMING does not hold"
 NO_TARGET = "target is NULL"
 NOT_FINITE = "target is not a finite number"
+EMPTY_LIST = "target list is empty, so it ranks nothing"
+MULTILABEL = (TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING)
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Collected:
     Attributes:
         entity: int64[n] dense entity rows.
         anchor: int64[n] index of the anchor.
-        target: The values, without NULL; text is dictionary-coded.
+        target: The values, without NULL; text is dictionary-coded. Lists of h floats for
+            forecasts, lists of values or dense rows for lists.
         weight: float64[n]; None without weights.
         time: int64[n] ns that orders static rows; None without.
         dropped: Examples by reason.
@@ -63,7 +69,8 @@ def collect(
     """Keep the examples whose filters hold and whose target is there; count the others.
 
     An example that fails for several reasons is counted under the first of: not living, WHERE,
-    ASSUMING, target NULL, target not finite. Tells ``stage`` the anchors done. Without ``targets``
+    ASSUMING, target NULL, target not finite (one of a forecast's is enough), list empty where it
+    is to be ranked. Tells ``stage`` the anchors done. Without ``targets``
     a NULL target drops nothing.
     """
     kept: list[Labels] = []
@@ -81,7 +88,7 @@ def collect(
     return Collected(
         entity=np.concatenate([b.entity for b in kept]),
         anchor=np.concatenate([b.anchor for b in kept]),
-        target=pa.chunked_array([b.target for b in kept]).unify_dictionaries(),
+        target=_chunked([b.target for b in kept]),
         weight=_joined([b.weight for b in kept]),
         time=_joined([b.time for b in kept]),
         dropped=Counter({reason: count for reason, count in dropped.items() if count}),
@@ -99,11 +106,38 @@ def _kept(labels: Labels, dropped: Counter[str], *, targets: bool) -> Labels:
     present = labels.target.is_valid().to_numpy(zero_copy_only=False)
     dropped[NO_TARGET] += int((keep & ~present).sum())
     keep = keep & present
-    if pa.types.is_floating(labels.target.type):
-        finite = np.isfinite(labels.target.fill_null(0.0).to_numpy(zero_copy_only=False))
-        dropped[NOT_FINITE] += int((keep & ~finite).sum())
-        keep = keep & finite
+    finite = _is_finite(labels.target)
+    dropped[NOT_FINITE] += int((keep & ~finite).sum())
+    keep = keep & finite
+    if labels.ranked:
+        empty = pc.list_value_length(labels.target).fill_null(0).to_numpy() == 0
+        dropped[EMPTY_LIST] += int((keep & empty).sum())
+        keep = keep & ~empty
     return labels.take(keep)
+
+
+def _is_finite(target: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return whether each value, or all values of a forecast, are finite; NULL is."""
+    if pa.types.is_floating(target.type):
+        values = target.fill_null(0.0).to_numpy(zero_copy_only=False)
+        return np.asarray(np.isfinite(values), dtype=np.bool_)
+    if pa.types.is_fixed_size_list(target.type):
+        return np.asarray(np.isfinite(_windows(target, missing=0.0)).all(axis=1), dtype=np.bool_)
+    return np.ones(len(target), dtype=np.bool_)
+
+
+def _windows(target: pa.Array, missing: float = np.nan) -> npt.NDArray[np.float64]:
+    """Return n forecasts of h values as float64[n, h]; a NULL one is ``missing`` throughout."""
+    steps = target.type.list_size
+    values = target.values.slice(target.offset * steps, len(target) * steps)
+    found = values.fill_null(missing).to_numpy(zero_copy_only=False).reshape(-1, steps).copy()
+    found[~target.is_valid().to_numpy(zero_copy_only=False)] = missing
+    return found  # type: ignore[no-any-return]
+
+
+def _chunked(parts: list[pa.Array]) -> pa.ChunkedArray:
+    chunks = pa.chunked_array(parts)
+    return chunks if pa.types.is_nested(chunks.type) else chunks.unify_dictionaries()
 
 
 def _joined(parts: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
@@ -111,31 +145,56 @@ def _joined(parts: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
     return np.concatenate(arrays) if arrays else None
 
 
-def encode(
-    query: CheckedQuery, found: Collected
-) -> tuple[npt.NDArray[np.float64], tuple[Any, ...] | None]:
-    """Return targets as float64[n] and, where they are indices, the classes that they index."""
-    if not has_classes(query, found.target):
-        return numbers(found.target), None
-    classes = find_classes(found.target)
-    return class_indices(found.target, classes), classes
+def encode(query: CheckedQuery, found: Collected) -> Encoded:
+    """Return targets as arrays and, where they are indices, the classes that they index."""
+    target = found.target
+    if _is_list(target.type):
+        classes = find_classes(target) if query.task_type in MULTILABEL else None
+        return Encoded(classes=classes, lists=list_indices(target, classes))
+    if has_classes(query, target):
+        classes = find_classes(target)
+        return Encoded(class_indices(target, classes), classes)
+    return Encoded(numbers(target))
 
 
 def has_classes(query: CheckedQuery, target: pa.ChunkedArray) -> bool:
-    """Return whether a target is one of several values rather than a number or a truth value."""
-    if query.task_type is TaskType.MULTICLASS_CLASSIFICATION:
+    """Return whether a target is one of several values, or a list of them.
+
+    The others are numbers, truth values and lists of rows.
+    """
+    if query.task_type is TaskType.MULTICLASS_CLASSIFICATION or query.task_type in MULTILABEL:
         return True
     is_column = isinstance(query.query.target, ColumnRef)
     binary = query.task_type is TaskType.BINARY_CLASSIFICATION
     return binary and is_column and not pa.types.is_boolean(target.type)
 
 
-def find_classes(target: pa.ChunkedArray) -> tuple[Any, ...]:
-    """Return the distinct values in ascending order; whole floats become integers."""
-    values = pc.unique(_decoded(target)).drop_null().to_pylist()
+def find_classes(target: pa.Array | pa.ChunkedArray) -> tuple[Any, ...]:
+    """Return the distinct values, of lists the distinct elements, in ascending order.
+
+    Whole floats become integers.
+    """
+    values = pc.unique(_decoded(_flat(target))).drop_null().to_pylist()
     if values and all(isinstance(v, float) and v.is_integer() for v in values):
         values = [int(v) for v in values]
     return tuple(sorted(values))
+
+
+def list_indices(target: pa.Array | pa.ChunkedArray, classes: tuple[Any, ...] | None) -> Lists:
+    """Return lists of values as lists of their indices in ``classes``; NULL becomes an empty list.
+
+    Values that are none of the classes are left out. Without classes the values are whole numbers
+    and stay as they are.
+    """
+    lengths = pc.list_value_length(target).fill_null(0).cast(pa.int64()).to_numpy()
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    values = _decoded(_flat(target))
+    if classes is None:
+        return Lists(offsets, values.cast(pa.int64()).to_numpy(zero_copy_only=False))
+    found = class_indices(values, classes)
+    known = ~np.isnan(found)
+    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(known)])
+    return Lists(before[offsets], found[known].astype(np.int64))
 
 
 def class_indices(
@@ -153,7 +212,14 @@ def class_indices(
 
 
 def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """Return truth values as 0 and 1 and numbers as float64, NaN where NULL."""
+    """Return truth values as 0 and 1 and numbers as float64, NaN where NULL.
+
+    float64[n]; of forecasts float64[n, h].
+    """
+    if pa.types.is_fixed_size_list(target.type):
+        chunks = target.chunks if isinstance(target, pa.ChunkedArray) else [target]
+        nothing = np.zeros((0, target.type.list_size))
+        return np.concatenate([nothing, *(_windows(chunk) for chunk in chunks)])
     if pa.types.is_boolean(target.type):
         target = target.cast(pa.uint8())
     values = target.cast(pa.float64(), safe=False).fill_null(np.nan)
@@ -166,3 +232,17 @@ def _decoded(target: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(target.type):
         target = target.cast(target.type.value_type)
     return target.combine_chunks() if isinstance(target, pa.ChunkedArray) else target
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _flat(target: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return the elements of lists end to end; other values as they are."""
+    if not _is_list(target.type):
+        return target
+    if isinstance(target, pa.Array):
+        return target.flatten()
+    parts = [_decoded(chunk.flatten()) for chunk in target.chunks]
+    return pa.chunked_array(parts, parts[0].type if parts else pa.null())
