@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 
@@ -9,10 +10,13 @@ import pytest
 
 from relcast.core.errors import PqlError
 from relcast.pql import check, complete, describe, parse, to_text, tokens
-from tests.pql.golden import blocks, corpus_graph
+from tests.pql.golden import cases, corpus_graph
 
-_SEEDS = ["\n".join(line for line in block if not line.startswith(("=> ", "print ", "warn ", "! ")))
-          for name in ("pql_corpus.txt", "pql_errors.txt") for block in blocks(name)]  # fmt: skip
+_SEEDS = [
+    case.text
+    for name in ("pql_corpus.txt", "pql_errors.txt", "pql_strict.txt")
+    for case in cases(name)
+]
 _PIECES = [
     "PREDICT",
     "FOR",
@@ -38,6 +42,14 @@ _PIECES = [
     "SUM(",
     "COUNT(",
     "LIST_DISTINCT(",
+    "MEDIAN(",
+    "STDDEV(",
+    "BETWEEN",
+    "BETWEEN 1 AND 5",
+    "+",
+    "/",
+    "* 2 -",
+    "- COUNT(orders.*, 0, 7)",
     "(",
     ")",
     ",",
@@ -123,10 +135,14 @@ def survive(rng: random.Random, times: int) -> int:
         except PqlError as error:
             _telling(error, text)
         try:
-            assert describe(check(text, graph)), text
+            checked = check(text, graph)
+            assert describe(checked), text
+            assert describe(checked, "Each day"), text
             right += 1
         except PqlError as error:
             _telling(error, text)
+        with contextlib.suppress(PqlError):
+            check(text, graph, compatibility="kumo", forecast_length=rng.randrange(4))
         marks = tokens(text)
         assert all(a.end <= b.start for a, b in itertools.pairwise(marks)), text
         complete(text, rng.randrange(len(text) + 1), graph)

@@ -374,7 +374,7 @@ class _Checker:
 def operand_of(node: Operand) -> Valued | None:
     """Return the kind of an operand's values, or None when its column is not known."""
     if isinstance(node, Arithmetic):
-        return Valued(Kind.number, "the arithmetic")
+        return Valued(Kind.number, "Arithmetic")
     column = node.column if isinstance(node, Aggregation) else node
     if isinstance(node, Aggregation) and node.kind is AggregationKind.COUNT:
         return aggregated(node, Kind.integer)

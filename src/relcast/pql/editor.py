@@ -14,6 +14,7 @@ from lark.exceptions import UnexpectedToken
 from relcast.core.schema import Graph, Table
 from relcast.pql.literals import name_text
 from relcast.pql.parser import MAX_LENGTH, grammar
+from relcast.pql.syntax import AGGREGATIONS
 
 __all__ = ["EditorToken", "complete", "tokens"]
 
@@ -30,9 +31,9 @@ class EditorToken(NamedTuple):
     end: int
 
 
-_FUNCTIONS = frozenset({
-    "SUM", "AVG", "MIN", "MAX", "COUNT", "COUNT_DISTINCT", "FIRST", "LAST", "LIST_DISTINCT",
-})  # fmt: skip
+_SYMBOLS = (
+    "EQ", "NE", "LT", "LE", "GT", "GE", "LPAR", "RPAR", "COMMA", "PLUS", "MINUS", "STAR", "SLASH",
+)  # fmt: skip
 _UNITS = frozenset({"SECONDS", "MINUTES", "HOURS", "DAYS", "WEEKS", "MONTHS"})
 _KINDS: dict[str, TokenKind] = {
     "COLUMN": "name",
@@ -43,10 +44,11 @@ _KINDS: dict[str, TokenKind] = {
     "DATE": "date",
     "WORD": "error",
     "UNKNOWN": "error",
-    **dict.fromkeys(("EQ", "NE", "LT", "LE", "GT", "GE", "LPAR", "RPAR", "COMMA"), "operator"),
-    **dict.fromkeys(_FUNCTIONS, "function"),
+    **dict.fromkeys(_SYMBOLS, "operator"),
+    **dict.fromkeys(AGGREGATIONS, "function"),
     **dict.fromkeys(_UNITS, "unit"),
 }
+_ENDS_OPERAND = frozenset({"RPAR", "INT", "DECIMAL", "COLUMN"})
 _COMMENT = re.compile(r"(?:#|--)[^\n]*")
 _BEGUN = re.compile(
     r"(?P<table>[^\W\d][\w$]*|`(?:[^`]|``)+`)\.(?P<column>[\w$]*|`[^`]*)$|(?P<word>[\w$]+|`[^`]*)$"
@@ -57,12 +59,18 @@ _SPELLED = {"FOR": "FOR EACH", "RANK": "RANK TOP", "STARTS": "STARTS WITH", "END
 def tokens(text: str) -> list[EditorToken]:
     """Return the words of a text in order, comments included, blanks left out."""
     found: list[EditorToken] = []
-    seen = 0
+    seen, before, signed = 0, "", False
     for token in grammar().lex(text[:MAX_LENGTH]):
         start = token.start_pos or 0
         found += _comments(text, seen, start)
-        seen = start + len(token)
-        found.append(EditorToken(_KINDS.get(token.type, "keyword"), start, seen))
+        kind = _KINDS.get(token.type, "keyword")
+        if signed and kind == "number" and start == seen:
+            # A sign that touches its number is part of it, as the grammar has it.
+            start = found.pop().start
+        signed = token.type in {"PLUS", "MINUS"} and before not in _ENDS_OPERAND
+        before = token.type
+        seen = (token.start_pos or 0) + len(token)
+        found.append(EditorToken(kind, start, seen))
     return found + _comments(text, seen, min(len(text), MAX_LENGTH))
 
 
@@ -94,7 +102,7 @@ def complete(text: str, cursor: int, graph: Graph) -> list[str]:
     for terminal in sorted(accepted):
         if terminal in _UNITS:
             offered.append(terminal.lower())
-        elif terminal in _FUNCTIONS:
+        elif terminal in AGGREGATIONS:
             offered.append(f"{terminal}(")
         elif terminal not in _KINDS and not (terminal == "TOP" and "RANK" in accepted):
             offered.append(_SPELLED.get(terminal, terminal))

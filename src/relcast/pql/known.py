@@ -22,7 +22,7 @@ from relcast.pql.ast import (
 from relcast.pql.literals import constant_text
 from relcast.pql.values import label
 
-__all__ = ["known_beforehand"]
+__all__ = ["known_beforehand", "never_null"]
 
 _COUNTS = frozenset({AggregationKind.COUNT, AggregationKind.COUNT_DISTINCT})
 _NEVER_NULL = _COUNTS | {AggregationKind.SUM}
@@ -68,7 +68,7 @@ def _null_test(operand: Operand) -> tuple[str, str] | None:
             f"Whether {label(operand)} is NULL is known for every row already",
             f"Predict {label(operand)} itself, or a comparison with it.",
         )
-    if not _never_null(operand):
+    if not never_null(operand):
         return None
     if isinstance(operand, Arithmetic):
         return (
@@ -83,7 +83,10 @@ def _null_test(operand: Operand) -> tuple[str, str] | None:
     )
 
 
-def _never_null(node: Aggregation | Arithmetic) -> bool:
+def never_null(node: Operand) -> bool:
+    """Whether an operand has a value for everybody: counts and sums of nothing are 0."""
+    if isinstance(node, ColumnRef):
+        return False
     return all(x.kind in _NEVER_NULL for x in aggregations(node)) and not _divides(node)
 
 
@@ -109,6 +112,8 @@ def _never(operator: Operator, constant: Constant | tuple[Constant, ...], *, who
             return all(_below(v, 0) or (whole and not _is_whole(v)) for v in values)
         case Operator.BETWEEN:
             low, high = values
+            if _number(low) > _number(high):
+                return False  # a fault of its own, which says more
             return _below(high, 0) or (whole and _first_whole(low) > _number(high))
         case _:
             return False

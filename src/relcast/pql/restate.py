@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from relcast.core.schema import TaskType
 from relcast.pql.ast import (
-    Aggregation,
-    AggregationKind,
-    And,
-    Arithmetic,
-    ArithmeticOperator,
     CheckedQuery,
     ColumnRef,
     Comparison,
-    Condition,
-    Constant,
     Expression,
-    IsNull,
-    Not,
     Operand,
-    Operator,
-    Or,
     Window,
 )
-from relcast.pql.literals import constant_text, name_text
+from relcast.pql.known import never_null
+from relcast.pql.literals import name_text
+from relcast.pql.population import Population
+from relcast.pql.tree import comparisons
 from relcast.pql.values import label
+from relcast.pql.wording import Wording, amount, amount_with_one, constants, when_equal
 
 __all__ = ["describe"]
 
@@ -39,189 +30,131 @@ _TASKS = {
     TaskType.STATIC_LINK_PREDICTION: "Static link prediction",
     TaskType.FORECASTING: "Forecasting",
 }
-_VALUES = {
-    AggregationKind.SUM: "the sum of",
-    AggregationKind.AVG: "the average of",
-    AggregationKind.MIN: "the least",
-    AggregationKind.MAX: "the greatest",
-    AggregationKind.COUNT: "the number of rows with a value of",
-    AggregationKind.COUNT_DISTINCT: "the number of distinct values of",
-    AggregationKind.FIRST: "the first",
-    AggregationKind.LAST: "the last",
-    AggregationKind.LIST_DISTINCT: "the distinct values of",
-    AggregationKind.MEDIAN: "the median of",
-    AggregationKind.STDDEV: "the standard deviation of",
+_SAY_THEMSELVES = {
+    TaskType.TEMPORAL_LINK_PREDICTION,
+    TaskType.STATIC_LINK_PREDICTION,
+    TaskType.FORECASTING,
 }
-_COMPARED = {
-    Operator.EQ: "is",
-    Operator.NE: "is not",
-    Operator.LT: "is less than",
-    Operator.LE: "is at most",
-    Operator.GT: "is more than",
-    Operator.GE: "is at least",
-    Operator.IN: "is one of",
-    Operator.NOT_IN: "is none of",
-    Operator.CONTAINS: "contains",
-    Operator.NOT_CONTAINS: "does not contain",
-    Operator.STARTS_WITH: "starts with",
-    Operator.NOT_STARTS_WITH: "does not start with",
-    Operator.ENDS_WITH: "ends with",
-    Operator.NOT_ENDS_WITH: "does not end with",
-    Operator.BETWEEN: "is between",
-    Operator.NOT_BETWEEN: "is not between",
-}
-_COMPARED_TIMES = {
-    Operator.LT: "is before",
-    Operator.LE: "is not after",
-    Operator.GT: "is after",
-    Operator.GE: "is not before",
-}
-_SHOWN = 5
 
 
-def describe(checked: CheckedQuery) -> str:
-    """Return two sentences: what kind of prediction it is, and for whom what is predicted when.
+def describe(checked: CheckedQuery, rhythm: str | None = None) -> str:
+    """Return sentences: what kind of prediction it is, for whom what is predicted, who is left out.
 
-    Windows are told from the anchor time, the moment at which a prediction is made.
+    Args:
+        checked: The query.
+        rhythm: When examples are made, as the beginning of a sentence without its full stop, such
+            as "Each Monday"; windows are then told from there. Without it they are told from the
+            anchor time, the moment at which a prediction is made.
     """
-    query = checked.query
+    told = rhythm is not None and checked.temporal
+    wording = Wording(told=told)
+    beginning = ""
+    if told and rhythm is not None:
+        # "One moment: 2024-01-31" is a sentence of its own.
+        beginning = f"{rhythm}. " if ":" in rhythm else f"{rhythm}, "
+    whom = _whom(checked, wording)
+    if not beginning.endswith(", "):
+        whom = whom[0].upper() + whom[1:]
+    sentences = [
+        _task(checked),
+        f"{beginning}{whom}, {_aim(checked, wording)}",
+        *_left_out(checked, wording),
+    ]
+    return " ".join(f"{sentence}." for sentence in sentences)
+
+
+def _task(checked: CheckedQuery) -> str:
     kind = _TASKS[checked.task_type]
-    over = "over time" if checked.temporal else "without time"
+    if checked.task_type in _SAY_THEMSELVES:
+        return kind
+    return f"{kind} {'over time' if checked.temporal else 'without time'}"
+
+
+def _whom(checked: CheckedQuery, wording: Wording) -> str:
+    query = checked.query
     entity = name_text(checked.entity_table)
+    # A table without a time column has no rows that come and go.
+    timeless = any(w.code == "pql.entity_without_time" for w in checked.warnings)
+    exists = checked.temporal and not timeless
     if query.keys is None:
-        whom = f"For each row of {entity}"
+        whom = f"for each row of {entity}{f' that exists {wording.then}' if exists else ''}"
     else:
         word = "is" if len(query.keys) == 1 else "is one of"
-        whom = f"For the rows of {entity} whose {name_text(query.entity.column or '')} {word} "
-        whom += _constants(query.keys)
+        key = name_text(query.entity.column or "")
+        whom = f"for the rows of {entity}{f' that exist {wording.then} and' if exists else ''}"
+        whom += f" whose {key} {word} {constants(query.keys)}"
+    if query.where is None:
+        return whom
+    whom += "," if query.keys is None else ", and"
+    return f"{whom} {Population(checked.entity_table, wording).who(query.where)}"
+
+
+def _left_out(checked: CheckedQuery, wording: Wording) -> list[str]:
+    """Return the sentences about the examples that the query does without."""
+    query, found = checked.query, []
+    if checked.temporal and _may_lack_value(query.target):
+        found.append("Training leaves out examples without such a value")
     if query.where is not None:
-        whom += f" where {_condition(query.where)}"
-    sentence = f"{whom}, {_aim(checked)}"
+        others = Population(checked.entity_table, wording).others(query.where)
+        found.append(f"Left out: {name_text(checked.entity_table)} {others}")
     if query.assuming is not None:
-        sentence += f", assuming that {_condition(query.assuming)}"
-    return f"{kind} {over}. {sentence}."
+        found.append(
+            f"Training looks only at examples for which {wording.condition(query.assuming)}; at "
+            "prediction that is taken as true"
+        )
+    return found
 
 
-def _aim(checked: CheckedQuery) -> str:
+def _may_lack_value(target: Expression) -> bool:
+    """Whether some example over time has no target; a test of IS NULL always has a value."""
+    if isinstance(target, Operand):
+        return not never_null(target)
+    compared = [x for x in comparisons(target) if isinstance(x, Comparison)]
+    return any(not never_null(x.operand) for x in compared)
+
+
+def _aim(checked: CheckedQuery, wording: Wording) -> str:
     target, problem = checked.query.target, checked.query.problem
-    number = problem.number if problem is not None else None
-    what = _operand(target) if isinstance(target, Operand) else None
+    number = problem.number if problem is not None and problem.number is not None else 1
+    if not isinstance(target, Operand):
+        return f"predict whether {wording.condition(target)}"
     match checked.task_type:
         case TaskType.FORECASTING:
-            return f"forecast {what}, and so on for {number} windows in a row"
-        case (
-            TaskType.TEMPORAL_LINK_PREDICTION
-            | TaskType.STATIC_LINK_PREDICTION
-            | TaskType.MULTILABEL_RANKING
-        ):
-            return f"rank the {number} most likely of {what}"
+            return _forecast(target, number, wording)
+        case TaskType.TEMPORAL_LINK_PREDICTION | TaskType.STATIC_LINK_PREDICTION:
+            there = name_text(checked.items.to) if checked.items is not None else ""
+            what = f"the {number} rows of {there}" if number > 1 else f"the row of {there}"
+            return f"rank {what} most likely to be among {wording.operand(target)}"
+        case TaskType.MULTILABEL_RANKING:
+            what = f"the {number} values" if number > 1 else "the value"
+            return f"rank {what} most likely to be among {_listed(target, wording)}"
         case TaskType.MULTILABEL_CLASSIFICATION:
-            return f"predict for each possible value whether it is among {what}"
-    if what is None:
-        return f"predict whether {_condition_of(target)}"
-    return f"predict {what}" if checked.temporal else f"predict {what} where it is missing"
+            return f"predict for each possible value whether it is among {_listed(target, wording)}"
+    if isinstance(target, ColumnRef):
+        return f"predict {label(target)} where it is missing"
+    if checked.task_type is TaskType.BINARY_CLASSIFICATION:
+        return f"predict {wording.operand(target)}, which is true or false"
+    return f"predict {wording.operand(target)}"
 
 
-def _condition_of(node: Expression) -> str:
-    return _operand(node) if isinstance(node, Operand) else _condition(node)
+def _listed(target: Operand, wording: Wording) -> str:
+    if isinstance(target, ColumnRef):
+        return f"those of {label(target)}, where these are missing"
+    return wording.operand(target)
 
 
-def _operand(node: Operand) -> str:
-    if isinstance(node, ColumnRef):
-        return label(node)
-    if isinstance(node, Arithmetic):
-        return _arithmetic(node)
-    if node.column.column is None:
-        text = f"the number of rows of {name_text(node.column.table)}"
-    else:
-        text = f"{_VALUES[node.kind]} {label(node.column)}"
-    if node.where is not None:
-        text += f" (where {_condition(node.where)})"
-    return text if node.window is None else f"{text} {_window(node.window)}"
+def _forecast(target: Operand, number: int, wording: Wording) -> str:
+    window = when_equal(target)
+    said = f"forecast {wording.operand(target)}"
+    if window is None or window.start is None or number == 1:
+        return said
+    return f"{said}, and {_repeated(window, number)}"
 
 
-_WORDS = {
-    ArithmeticOperator.ADD: "plus",
-    ArithmeticOperator.SUBTRACT: "minus",
-    ArithmeticOperator.MULTIPLY: "times",
-    ArithmeticOperator.DIVIDE: "divided by",
-}
-
-
-def _arithmetic(node: Arithmetic) -> str:
-    sides = [
-        f"({_arithmetic(x)})"
-        if isinstance(x, Arithmetic)
-        else _operand(x)
-        if isinstance(x, Aggregation)
-        else constant_text(x)
-        for x in (node.left, node.right)
-    ]
-    return f"{sides[0]} {_WORDS[node.operator]} {sides[1]}"
-
-
-def _window(window: Window) -> str:
-    start, end = window.start, window.end
+def _repeated(window: Window, number: int) -> str:
+    length = window.end - (window.start or 0)
     unit = window.unit.value
-    if start is None:
-        if end == 0:
-            return "at any time up to the anchor time"
-        return f"until {_amount(-end, unit)} before the anchor time"
-    if start >= 0:
-        if start == 0:
-            return f"in the {_amount(end, unit)} after the anchor time"
-        return f"between {start} and {_amount(end, unit)} after the anchor time"
-    if end == 0:
-        return f"in the {_amount(-start, unit)} up to the anchor time"
-    return f"between {-start} and {_amount(-end, unit)} before the anchor time"
-
-
-def _amount(number: int, unit: str) -> str:
-    return f"{number} {unit[:-1] if number == 1 else unit}"
-
-
-def _condition(node: Condition) -> str:
-    match node:
-        case Comparison():
-            operand, value = node.operand, node.constant
-            if node.operator in {Operator.BETWEEN, Operator.NOT_BETWEEN} and isinstance(
-                value, tuple
-            ):
-                low, high = map(_constant, value)
-                return f"{_operand(operand)} {_verb(node)} {low} and {high}"
-            return f"{_operand(operand)} {_verb(node)} {_constants(value)}"
-        case IsNull():
-            return f"{_operand(node.operand)} is {'present' if node.negated else 'missing'}"
-        case Not():
-            return f"it is not true that {_inner(node.condition)}"
-        case And():
-            left, right = (_inner(x, And) for x in (node.left, node.right))
-            return f"{left} and {right}"
-        case Or():
-            left, right = (_inner(x, Or) for x in (node.left, node.right))
-            return f"{left} or {right}"
-
-
-def _inner(node: Condition, kind: type[And | Or] | None = None) -> str:
-    """Return a part of a condition, in parentheses where English would leave a doubt."""
-    plain = isinstance(node, Comparison | IsNull) or (kind is not None and isinstance(node, kind))
-    return _condition(node) if plain else f"({_condition(node)})"
-
-
-def _verb(node: Comparison) -> str:
-    if isinstance(node.constant, datetime):
-        return _COMPARED_TIMES.get(node.operator, _COMPARED[node.operator])
-    return _COMPARED[node.operator]
-
-
-def _constants(value: Constant | tuple[Constant, ...]) -> str:
-    if not isinstance(value, tuple):
-        return _constant(value)
-    words = [_constant(v) for v in value[:_SHOWN]]
-    if len(value) > _SHOWN:
-        return f"{', '.join(words)} or {len(value) - _SHOWN} more"
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _constant(value: Constant) -> str:
-    return str(value).lower() if isinstance(value, bool) else constant_text(value)
+    if number == 2:
+        return f"in the {amount(length, unit)} after that"
+    spans = unit if length == 1 else f"spans of {amount_with_one(length, unit)}"
+    return f"in each of the {number - 1} {spans} after that"

@@ -180,7 +180,10 @@ class Scope:
                 f"{here} is {far} foreign keys away from {there}, and an aggregation follows at "
                 f"most {MOST_HOPS}; add a foreign key to {there} closer to {here}."
             )
-        usable = sorted({x.table for x in self.graph.links_to(entity.name)})
+        pointing = {x.table for x in self.graph.links_to(entity.name)} - {entity.name}
+        usable = sorted(
+            t for t in pointing if self.graph.tables[t].time_column is not None
+        ) or sorted(pointing)
         if not usable:
             return f"Link a table to {there} first."
         return f"Link the two, or aggregate {', '.join(name_text(t) for t in usable)}."

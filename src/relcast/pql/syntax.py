@@ -6,30 +6,34 @@ The words are those of the language; lark's names of terminals never reach a mes
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from lark import Token
 
 from relcast.core.errors import Fault, Position
+from relcast.pql.ast import AggregationKind
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import shown
 
-__all__ = ["explain", "place"]
+__all__ = ["AGGREGATIONS", "explain", "place"]
+
+AGGREGATIONS = frozenset(kind.value for kind in AggregationKind)
+"""The terminals of aggregations; each is spelled as it is named."""
 
 # Groups of terminals that stand for one idea, the largest first: a group is named when all of it
 # is expected, and its members are then not named again.
 _GROUPS: tuple[tuple[frozenset[str], str], ...] = (
-    (
-        frozenset(
-            "SUM AVG MIN MAX COUNT COUNT_DISTINCT FIRST LAST LIST_DISTINCT".split()  # noqa: SIM905
-        ),
-        "an aggregation such as COUNT(orders.*, 0, 30, days)",
-    ),
+    (AGGREGATIONS, "an aggregation such as COUNT(orders.*, 0, 30, days)"),
     (
         frozenset({"EQ", "NE", "LT", "LE", "GT", "GE"}),
-        "a comparison (=, !=, <, <=, >, >=, IN, LIKE, CONTAINS, STARTS WITH, ENDS WITH, IS NULL)",
+        (
+            "a comparison (=, !=, <, <=, >, >=, BETWEEN, IN, LIKE, CONTAINS, STARTS WITH, "
+            "ENDS WITH, IS NULL)"
+        ),
     ),
+    (frozenset({"PLUS", "MINUS", "STAR", "SLASH"}), "arithmetic (+, -, *, /)"),
     (
         frozenset({"TRUE", "FALSE", "INT", "DECIMAL", "STRING", "DATE"}),
         "a constant (a number, a 'text', a date, TRUE, FALSE)",
@@ -43,9 +47,12 @@ _GROUPS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"COLUMN"}), "a column such as orders.amount"),
     (frozenset({"INT"}), "a whole number"),
 )
-_COMPARING = frozenset({"IN", "IS", "LIKE", "CONTAINS", "STARTS", "ENDS"})
+_COMPARING = frozenset({"IN", "IS", "LIKE", "CONTAINS", "STARTS", "ENDS", "BETWEEN"})
 _SYMBOLS = {"EQ": "=", "NE": "!=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">=",
-            "LPAR": "(", "RPAR": ")", "COMMA": ","}  # fmt: skip
+            "LPAR": "(", "RPAR": ")", "COMMA": ",",
+            "PLUS": "+", "MINUS": "-", "STAR": "*", "SLASH": "/"}  # fmt: skip
+_SIGNS = frozenset({"PLUS", "MINUS"})
+_GLUED = re.compile(r"\s*--\s*[\d.(]")
 _SPELLED = {"RANK": "RANK TOP", "STARTS": "STARTS WITH", "ENDS": "ENDS WITH", "FOR": "FOR EACH"}
 _LITERALS = frozenset({"COLUMN", "INT", "DECIMAL", "STRING", "DATE", "MINUS_INFINITY", "WORD"})
 _LONG = 40
@@ -108,6 +115,9 @@ def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token |
             word == wrong[1:] and text[start - 1 : start] == wrong[0]
         ):
             return mend
+    calculated = _mend_arithmetic(text, token, accepted, previous)
+    if calculated is not None:
+        return calculated
     if token.type == "WORD":
         near = _near(word, accepted)
         if near:
@@ -118,6 +128,8 @@ def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token |
             and previous.end_pos == start
         ):
             return "Write numbers with digits and one decimal point only, such as 1000 or 0.5."
+        if word.upper() in {"EVALUATE", "EXPLAIN"} and "PREDICT" in accepted:
+            return f"Begin with PREDICT; {word.upper()} is asked for beside the query, not in it."
         word = word if len(word) <= _LONG else f"{word[:_LONG]}…"
         if "EACH" in accepted:
             return "Write FOR EACH table.primary_key."
@@ -143,6 +155,32 @@ def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token |
     return f"Write {_list(_phrases(accepted))} here."
 
 
+def _mend_arithmetic(
+    text: str, token: Token, accepted: AbstractSet[str], previous: Token | None
+) -> str | None:
+    """Return the mend of what people try with signs, sums and ranges; None for everything else."""
+    before = "" if previous is None else previous.type
+    if token.type == "$END":
+        after = previous.end_pos if previous is not None else None
+        if after and _GLUED.match(text, after):
+            return "Two signs -- begin a comment; write - -1, with a blank, to subtract -1."
+        return None
+    if before == "BETWEEN" and token.type == "LPAR":
+        return "Write BETWEEN 1 AND 5, without parentheses."
+    if token.type in AGGREGATIONS:
+        if "STRING" in accepted:
+            return "Only a constant follows an operator; write a difference: SUM(…) - SUM(…) > 0."
+        if before in _SIGNS and accepted == {"INT", "DECIMAL"}:
+            return f"A sign stands before numbers only; write 0 - {token}(…)."
+    if token.type == "COLUMN" and "STRING" in accepted:
+        return "Only a constant follows an operator: a number, a 'text', a date, TRUE or FALSE."
+    if token.type == "COLUMN" and accepted >= AGGREGATIONS and "COLUMN" not in accepted:
+        return f"Arithmetic joins aggregations and numbers: SUM({token}, 0, 30, days)."
+    if token.type in {"PLUS", "MINUS", "STAR", "SLASH"} and before == "COLUMN":
+        return "Arithmetic joins aggregations and numbers; a plain column stands alone."
+    return None
+
+
 def _near(word: str, accepted: Iterable[str]) -> str | None:
     words = [t for t in accepted if t not in _SYMBOLS and t not in _LITERALS and t[0] != "$"]
     upper = word.upper()
@@ -161,7 +199,9 @@ def _phrases(accepted: AbstractSet[str]) -> list[str]:
             if "EQ" in members:
                 left -= _COMPARING
             if members >= {"TRUE"}:
-                left -= {"NULL"}
+                left -= {"NULL"} | _SIGNS
+            if members & {"INT", "DECIMAL"}:
+                left -= _SIGNS
     for terminal in sorted(left):
         if terminal == "$END":
             found.append("the end of the query")

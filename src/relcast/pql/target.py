@@ -285,6 +285,17 @@ def _list_target(target: Aggregation, problem: Problem | None, scope: Scope) -> 
     if column.column == graph.tables[column.table].primary_key:
         refuse_key(column, scope, column.position)
         return None
+    if is_link and target.path == (target.items,):
+        there = name_text(target.path[0].to)
+        scope.add(
+            "pql.nothing_to_predict",
+            f"{label(column)} is what leads to the row of {there}, so that {name} holds that row "
+            "alone",
+            f"Count the rows by COUNT({name_text(column.table)}.*, 0, 30, days), or list another "
+            "column.",
+            column.position,
+        )
+        return None
     kind = column_kind(column.dtype, column.stype)
     listable = column.stype in {Stype.categorical, Stype.ID} or kind is Kind.boolean
     if not is_link and not listable:
@@ -302,12 +313,17 @@ def _list_target(target: Aggregation, problem: Problem | None, scope: Scope) -> 
         return task
     if target.window is not None:
         return TaskType.TEMPORAL_LINK_PREDICTION
-    timed = sorted(t.name for t in graph.tables.values() if t.time_column is not None)
+    own = graph.tables[column.table]
+    timed = [own, *graph.tables.values()]
+    timed = [t for t in timed if t.time_column is not None]
     if timed:
         scope.add(
             "pql.static_link_with_time",
-            f"{name} has no window, and {name_text(timed[0])} has a time column",
-            f"Give it a window: LIST_DISTINCT({label(column)}, 0, 30, days).",
+            f"{name} has no window, and {name_text(timed[0].name)} has a time column",
+            f"Give it a window: LIST_DISTINCT({label(column)}, 0, 30, days)."
+            if timed[0] is own
+            else f"Set the time column of {name_text(own.name)} and give the list a window, or "
+            "take the tables with time out of the graph.",
             target.position,
         )
         return None

@@ -227,10 +227,11 @@ def _constant(
 ) -> Constant:
     if value is None:
         negative = operator in {Operator.NE, Operator.NOT_IN}
+        ends = "Name both ends, or write" if operator in _RANGE else "Write"
         faults.append(
             _mismatch(
                 f"A comparison with NULL never holds, so {operator.value} NULL says nothing",
-                f"Write {operand.name} IS {'NOT ' if negative else ''}NULL.",
+                f"{ends} {operand.name} IS {'NOT ' if negative else ''}NULL.",
                 place,
             )
         )
