@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from relcast.core.errors import InvalidRequest, PqlError, TaskError
+from relcast.core.errors import InvalidRequest, TaskError
 from relcast.core.schema import Link, TaskType
 from relcast.pql import check
 from relcast.tasks import TablePlan, TrainingTable, make_training_table
@@ -327,13 +327,6 @@ def test_empty_tables_and_populations_have_their_sentences(tmp_path: Path) -> No
     with pytest.raises(TaskError, match="WHERE does not hold: 36") as caught:
         make(daily(), tmp_path, text)
     assert caught.value.code == "task.no_rows"
-
-
-def test_other_task_types_are_refused_in_a_sentence(tmp_path: Path) -> None:
-    text = "PREDICT SUM(orders.amount, 0, 7) FORECAST 4 TIMEFRAMES FOR EACH customers.id"
-    with pytest.raises(PqlError) as caught:
-        make(daily(), tmp_path, text)
-    assert caught.value.code == "pql.task_not_supported_yet"
 
 
 def test_splits_that_do_not_fit_are_refused(tmp_path: Path) -> None:

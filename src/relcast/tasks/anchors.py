@@ -5,18 +5,28 @@ Pure date arithmetic over the range of the data; nothing here reads a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relcast.core.clock import Clock, utc_now
 from relcast.core.errors import TaskError
 from relcast.pql.ast import CheckedQuery, Unit, Window, aggregations
-from relcast.tasks.offsets import EARLIEST, Times, bounds, shift, text
+from relcast.tasks.offsets import EARLIEST, Times, bounds, shift, steps_back, text
 from relcast.tasks.plan import TablePlan
 
-__all__ = ["Frame", "TimeRange", "make_anchors", "ranges_to_anchors"]
+__all__ = [
+    "MOST_ANCHORS",
+    "Frame",
+    "TimeRange",
+    "longest_window",
+    "make_anchors",
+    "ranges_to_anchors",
+]
+
+MOST_ANCHORS = 10_000_000
+"""Anchors of one table; a step of a second over many years would be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +42,19 @@ class Frame:
     """The shape of a temporal query in time.
 
     Attributes:
-        windows: The target's windows.
+        windows: The target's windows; for a forecast one, which spans its whole horizon.
         lookback: The filter's windows with a bounded start.
         unit: The unit of the plan's offsets: that of the window that ends last.
-        length: The default step, in that unit: from the earliest start to the latest end.
+        length: The default step, in that unit: from the earliest start to the latest end; for a
+            forecast the length of one of its windows.
+        horizon: The number of windows of a forecast, one after another; 1 for other tasks.
     """
 
     windows: tuple[Window, ...]
     lookback: tuple[Window, ...]
     unit: Unit
     length: int
+    horizon: int = 1
 
     @classmethod
     def of(cls, query: CheckedQuery) -> Frame:
@@ -67,7 +80,12 @@ class Frame:
             for a in aggregations(query.query.where)
             if a.window is not None and a.window.start is not None
         )
-        return cls(windows, lookback, widest.unit, length)
+        horizon = query.forecast_length or 1
+        if horizon > 1:
+            # The windows of a forecast are alike (the checker sees to it), and follow one another.
+            start = widest.start or 0
+            windows = (Window(start, start + horizon * length, widest.unit),)
+        return cls(windows, lookback, widest.unit, length, horizon)
 
     def spans(self, anchors: Times) -> tuple[Times, Times]:
         """Return the union of the label windows of each anchor as ``(low, high]``, ns."""
@@ -98,12 +116,13 @@ def make_anchors(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock = 
     (inclusive); ``train_end_offset`` moves ``D``. Months are counted from the last anchor, so that
     clipping does not add up.
 
-    Raises ``task.no_complete_window`` when no anchor is left, with the reason.
+    Raises ``task.no_complete_window`` when no anchor is left, with the reason and what would give
+    some; ``task.table_too_large`` beyond ``MOST_ANCHORS``.
     """
     last, lowest = _limits(frame, data, plan, clock)
     anchors = _walk_back(last, plan.timeframe_step or frame.length, frame, data, lowest)
     if len(anchors) == 0:
-        raise _no_anchor(frame, data, plan, last, lowest)
+        raise _no_anchor(frame, data, plan, clock)
     return anchors
 
 
@@ -117,8 +136,8 @@ def ranges_to_anchors(
     """Return the anchors of explicit ranges ``[start, end)``, each walked back from its own end.
 
     The newest anchor of a range stands one step before the range's end, or is the latest with
-    complete windows where that is earlier. The plan's other bounds hold too. Raises
-    ``task.no_complete_window`` when no range has an anchor.
+    complete windows where that is earlier. The plan's other bounds hold too. Raises what
+    ``make_anchors`` raises, when no range has an anchor.
     """
     step = plan.timeframe_step or frame.length
     last, lowest = _limits(frame, data, plan, clock)
@@ -128,7 +147,7 @@ def ranges_to_anchors(
         found.append(_walk_back(newest, step, frame, data, max(start, lowest)))
     anchors = np.unique(np.concatenate(found))
     if len(anchors) == 0:
-        raise _no_anchor(frame, data, plan, last, lowest)
+        raise _no_anchor(frame, data, plan, clock)
     return anchors
 
 
@@ -148,41 +167,86 @@ def _limits(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> tup
 
 def _walk_back(last: int, step: int, frame: Frame, data: TimeRange, lowest: int) -> Times:
     begin = frame.begin(data)
-    found = [np.array([], dtype=np.int64)]
-    size, done = 1024, 0
-    while True:
-        # Anchors are counted from the last one, in growing blocks: their number is not known
-        # beforehand where months have different lengths.
-        block = np.concatenate(
-            [shift([last], -step * k, frame.unit) for k in range(done, done + size)]
+    found = steps_back(last, step, frame.unit, max(lowest, begin, EARLIEST + 1), MOST_ANCHORS)
+    if len(found) > MOST_ANCHORS:
+        raise TaskError(
+            f"A step of {step} {frame.unit.value} from {text(begin)} to {text(last)} gives more "
+            f"than {MOST_ANCHORS:,} anchors",
+            code="task.table_too_large",
+            hint="Set a larger timeframe_step, or a start_time.",
         )
-        preceded = shift(block, -step, frame.unit) >= begin
-        keep = preceded & (block >= lowest) & (block > EARLIEST)
-        found.append(block[keep])
-        if not keep.all():
-            return np.concatenate(found)[::-1]
-        done += size
+    return found[shift(found, -step, frame.unit) >= begin][::-1]
 
 
-def _no_anchor(frame: Frame, data: TimeRange, plan: TablePlan, last: int, lowest: int) -> TaskError:
-    widest = max(w.end for w in frame.windows if w.unit is frame.unit)
-    lookback = frame.begin(data)
-    spread = f"the data runs from {text(data.begin)} to {text(data.end)}"
-    needs = f"the window reaches {widest} {frame.unit.value} past an anchor"
-    if frame.lookback and lookback > data.begin:
-        needs += f", and the WHERE clause looks back to {text(data.begin)} from {text(lookback)} on"
+def _no_anchor(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> TaskError:
+    reach = max(w.end for w in frame.windows if w.unit is frame.unit)
+    begin = frame.begin(data)
+    what = "window reaches" if frame.horizon == 1 else f"{frame.horizon} windows reach"
+    needs = f"the {what} {reach} {frame.unit.value} past an anchor"
+    if frame.lookback and begin > data.begin:
+        needs += f", and the WHERE clause looks back to {text(data.begin)} from {text(begin)} on"
     step = plan.timeframe_step or frame.length
-    hint = (
-        f"Bring more history, or shorten the window; a step before the first anchor is needed "
-        f"as well (timeframe_step is {step} {frame.unit.value})."
+    return TaskError(
+        f"No anchor has a complete window: the data runs from {text(data.begin)} to "
+        f"{text(data.end)}, {needs}, and one step of {step} {frame.unit.value} of data comes "
+        "before the first anchor",
+        code="task.no_complete_window",
+        hint=" ".join(_advice(frame, data, plan, clock)),
     )
+
+
+def _advice(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> Iterator[str]:
+    """Say what would give anchors, each tried out."""
+
+    def count(frame: Frame, plan: TablePlan) -> int:
+        last, lowest = _limits(frame, data, plan, clock)
+        return len(_walk_back(last, plan.timeframe_step or frame.length, frame, data, lowest))
+
+    unit = frame.unit.value
+    last, lowest = _limits(frame, data, plan, clock)
     if lowest > last and lowest > EARLIEST:
-        hint = (
+        yield (
             f"start_time, end_time and the train offsets leave nothing between {text(lowest)} and "
             f"{text(last)}; widen them."
         )
-    return TaskError(
-        f"No anchor has a complete window: {spread}, and {needs}",
-        code="task.no_complete_window",
-        hint=hint,
-    )
+    if plan.bounded:
+        free = count(frame, plan.unbounded())
+        if free:
+            yield f"Without them there would be {free:,} anchor{'s' if free != 1 else ''}."
+    if plan.timeframe_step is not None and plan.timeframe_step > frame.length:
+        more = count(frame, replace(plan, timeframe_step=frame.length))
+        if more:
+            yield f"timeframe_step={frame.length} would give {more:,}."
+    shorter = longest_window(frame, lambda f: count(f, replace(plan, timeframe_step=None)) >= 3)
+    if shorter is None:
+        yield "Bring more history."
+    elif frame.horizon > 1:
+        yield f"Bring more history, or forecast at most {shorter.horizon} timeframes."
+    else:
+        yield f"Bring more history, or shorten the window: {shorter.length} {unit} would do."
+
+
+def longest_window(frame: Frame, enough: Callable[[Frame], bool]) -> Frame | None:
+    """Return the frame with the longest shorter window, or fewer of them, that is enough.
+
+    A longer window never is enough where a shorter one is not. None where there is none, and for
+    several windows, which cannot be shortened in one way.
+    """
+    if len(frame.windows) != 1:
+        return None
+    (window,) = frame.windows
+    start = window.start or 0
+    forecast = frame.horizon > 1
+
+    def shortened(size: int) -> Frame:
+        end = start + size * (frame.length if forecast else 1)
+        windows = (replace(window, end=end),)
+        if forecast:
+            return replace(frame, windows=windows, horizon=size)
+        return replace(frame, windows=windows, length=size)
+
+    low, high = 0, frame.horizon if forecast else frame.length
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if enough(shortened(middle)) else (low, middle)
+    return shortened(low) if low else None

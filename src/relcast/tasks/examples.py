@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Examples", "Lists"]
+__all__ = ["Encoded", "Examples", "Lists"]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,6 +41,21 @@ class Lists:
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
         inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return Lists(offsets, self.values[np.repeat(self.offsets[places], lengths) + inside])
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Targets as examples hold them; the attributes are those of ``Examples``.
+
+    Attributes:
+        target: float64[n], for forecasting float64[n, h]; None where the target is a list.
+        classes: What indices mean; None where the target or the lists are no indices of classes.
+        lists: n lists; None where the target is no list.
+    """
+
+    target: Floats | None = None
+    classes: tuple[Any, ...] | None = None
+    lists: Lists | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ from relcast.core.errors import TaskError
 from relcast.pql import CheckedQuery
 from relcast.pql.ast import aggregations
 from relcast.tasks.anchors import TimeRange
+from relcast.tasks.conditions import number
+from relcast.tasks.offsets import text
 from relcast.tasks.scan import Session
 
-__all__ = ["data_range"]
+__all__ = ["data_range", "rows_to_come"]
 
 
 def data_range(session: Session, query: CheckedQuery) -> TimeRange:
@@ -18,7 +20,7 @@ def data_range(session: Session, query: CheckedQuery) -> TimeRange:
 
     Raises ``task.empty_table`` when none of them has a row with a time.
     """
-    tables = dict.fromkeys(a.column.table for a in aggregations(query.query.target))
+    tables = _tables(query)
     begins, ends = [], []
     for name in tables:
         scan = session.scan(name)
@@ -41,3 +43,35 @@ def data_range(session: Session, query: CheckedQuery) -> TimeRange:
             hint="Bring rows, and check the table's time column.",
         )
     return TimeRange(min(begins), max(ends))
+
+
+def rows_to_come(session: Session, query: CheckedQuery, now: int) -> tuple[str, ...]:
+    """Return a sentence for each aggregated table that has rows later than ``now`` (ns UTC).
+
+    A few rows of the year 2200 move ``D``, and with it every anchor, to where nothing happens.
+    """
+    found = []
+    for name in _tables(query):
+        scan = session.scan(name)
+        time = scan.time("own")
+        if time is None:
+            continue
+        row = session.fetch(
+            exp.select(
+                exp.Count(this=exp.Star()).as_("rows"), exp.Max(this=time.copy()).as_("newest")
+            )
+            .from_(scan.relation("own"))
+            .where(exp.GT(this=time, expression=number(now)))
+        ).to_pylist()[0]
+        if row["rows"]:
+            are = "row is" if row["rows"] == 1 else "rows are"
+            found.append(
+                f"{row['rows']:,} {are} later than now ({text(now)}) in {name}, the newest of "
+                f"{text(row['newest'])}: anchors count back from the newest. Mend these times, or "
+                "set end_time."
+            )
+    return tuple(found)
+
+
+def _tables(query: CheckedQuery) -> dict[str, None]:
+    return dict.fromkeys(a.column.table for a in aggregations(query.query.target))

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from relcast.core.clock import Clock, utc_now
 from relcast.core.errors import InvalidRequest, TaskError
 from relcast.core.progress import SILENT, Progress, Stage
-from relcast.core.schema import TaskType
-from relcast.pql import CheckedQuery, require_supported
+from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame, make_anchors, ranges_to_anchors
-from relcast.tasks.examples import Examples
-from relcast.tasks.extent import data_range
+from relcast.tasks.capacity import Memory, bounded, check_room
+from relcast.tasks.examples import Encoded, Examples
+from relcast.tasks.extent import data_range, rows_to_come
+from relcast.tasks.finish import Found, finish, settled
 from relcast.tasks.labels import Labeller
+from relcast.tasks.mends import Situation, mends
+from relcast.tasks.offsets import from_datetime
 from relcast.tasks.plan import TablePlan
-from relcast.tasks.report import report_of
+from relcast.tasks.report import UnusableTable
 from relcast.tasks.scan import Session, open_session
 from relcast.tasks.splits import (
-    LEFT_OUT,
-    SPLITS,
-    ApproxDateOffsetSplit,
     ManualSplit,
+    RandomSplit,
     Split,
+    TemporalSplit,
     TimeRangeSplit,
+    assign_anchors,
+    key_ranks,
     parse_split,
-    split_anchors,
+    split_by_default,
     split_rows,
+    split_text,
 )
 from relcast.tasks.tables import TrainingTable
 from relcast.tasks.targets import Collected, collect, encode
@@ -40,7 +43,7 @@ from relcast.tasks.targets import Collected, collect, encode
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
-__all__ = ["finish", "key_ranks", "make_training_table"]
+__all__ = ["check_forecast_length", "make_training_table"]
 
 
 def make_training_table(
@@ -53,23 +56,28 @@ def make_training_table(
     threads: int = 1,
     memory_limit: str | None = None,
     clock: Clock = utc_now,
+    among: npt.NDArray[np.int64] | None = None,
 ) -> TrainingTable:
     """Make a query's training table: every eligible entity at every anchor, labelled and split.
 
     Args:
         snapshot: The tables.
-        relations: Their arrays, for the entities' keys.
-        query: A checked query; binary, regression or multiclass.
+        relations: Their arrays, for the keys of entities and items.
+        query: A checked query of any task type.
         plan: Anchors, split and weights; the defaults of ``TablePlan`` without one.
         progress: Told the stage ``Training table``, in anchors.
         threads: Threads of the SQL engine; the result does not depend on it.
-        memory_limit: Of the SQL engine, such as ``"2GB"``; it spills beyond.
-        clock: What "now" is, for a plan's relative times.
+        memory_limit: Such as ``"2GB"``: half for the SQL engine, which spills to disk beyond, half
+            for the examples. Three quarters of the free memory without one.
+        clock: What "now" is, for a plan's relative times and for rows that are to come.
+        among: int64[k], dense entity rows: only these are looked at. All without it.
 
-    Raises ``pql.task_not_supported_yet``; ``task.no_complete_window``; ``task.too_few_anchors``;
-    ``task.too_few_rows``; ``task.no_rows``; ``task.one_class``; ``task.invalid_split``.
+    Raises ``task.no_complete_window``; ``task.table_too_large``, before anything is computed where
+    that can be known; ``task.empty_table``; ``task.no_rows``; ``task.too_few_anchors``;
+    ``task.too_few_rows``; ``task.one_class``; ``task.too_many_classes``; ``task.bad_weight``;
+    ``task.invalid_split``; ``task.invalid_plan``. Where examples were found the error is an
+    ``UnusableTable``, whose ``report`` says what there is.
     """
-    require_supported(query)
     plan = plan or TablePlan()
     split = parse_split(plan.split)
     if isinstance(split, ManualSplit):
@@ -78,143 +86,121 @@ def make_training_table(
             code="task.invalid_split",
             hint="Give your own rows, or choose another split.",
         )
+    check_forecast_length(query, plan)
+    memory = Memory.of(memory_limit)
     with (
         progress.stage("Training table", unit="anchors") as stage,
-        open_session(snapshot, threads=threads, memory_limit=memory_limit) as session,
+        open_session(snapshot, threads=threads, memory_limit=memory.engine) as session,
     ):
-        if query.temporal:
-            return _temporal(session, relations, query, plan, split, stage, clock)
-        return _static(session, relations, query, plan, split)
+        options: dict[str, Any] = {} if among is None else {"among": among}
+        labeller = Labeller(
+            session, query, weight_column=_weight_column(session, query, plan), **options
+        )
+        if not query.temporal:
+            return _static(labeller, relations, plan, split)
+        case = Situation(query, Frame.of(query), data_range(session, query), plan, clock)
+        return _temporal(labeller, relations, case, split, stage, memory)
 
 
 def _temporal(
-    session: Session,
+    labeller: Labeller,
     relations: Relations,
-    query: CheckedQuery,
-    plan: TablePlan,
+    case: Situation,
     split: Split | None,
     stage: Stage,
-    clock: Clock,
+    memory: Memory,
 ) -> TrainingTable:
-    frame, data = Frame.of(query), data_range(session, query)
+    query, plan, frame, session = case.query, case.plan, case.frame, labeller.session
     if isinstance(split, TimeRangeSplit):
-        anchors = ranges_to_anchors(frame, data, plan, split.ranges, clock)
+        anchors = ranges_to_anchors(frame, case.data, plan, split.ranges, case.clock)
     else:
-        anchors = make_anchors(frame, data, plan, clock)
+        anchors = make_anchors(frame, case.data, plan, case.clock)
     stage.update(0, len(anchors))
-    labeller = Labeller(session, query, weight_column=_weight_column(session, query, plan))
-    found = collect(labeller.grid(anchors), stage) if len(anchors) else None
-    if found is None or len(found.entity) == 0:
+    check_room(labeller, plan, memory, anchors)
+    batches = bounded(labeller.grid(anchors), query, plan, memory, len(anchors))
+    found = collect(batches, stage)
+    if len(found.entity) == 0:
         raise _no_rows(found, len(anchors))
     used, place = np.unique(found.anchor, return_inverse=True)
-    by_anchor = split_anchors(anchors[used], frame, split or ApproxDateOffsetSplit())
-    target, classes = encode(query, found)
-    examples = Examples(
-        entity=found.entity,
-        anchor=anchors[found.anchor],
-        target=target,
-        weight=found.weight,
-        split=by_anchor[place],
-        classes=classes,
-    )
+    last = int(anchors[-1])
+    if split is None:
+        assigned = split_by_default(anchors[used], frame, query, last)
+    else:
+        assigned = assign_anchors(anchors[used], frame, split, last)
     return finish(
-        session.snapshot,
+        session.snapshot.id,
         relations,
         query,
-        examples,
-        considered=found.considered,
-        dropped=dict(found.dropped),
-        empty_anchors=len(anchors) - len(used),
+        _examples(query, found, anchors[found.anchor], assigned.split[place]),
+        Found(
+            considered=found.considered,
+            dropped=dict(found.dropped),
+            empty_anchors=len(anchors) - len(used),
+            rule=split_text(assigned.rule),
+            warnings=(
+                *((assigned.note,) if assigned.note else ()),
+                *rows_to_come(session, query, from_datetime(case.clock())),
+            ),
+            assigned=assigned,
+            mends=lambda: mends(case, len(used)),
+        ),
     )
 
 
 def _static(
-    session: Session,
-    relations: Relations,
-    query: CheckedQuery,
-    plan: TablePlan,
-    split: Split | None,
+    labeller: Labeller, relations: Relations, plan: TablePlan, split: Split | None
 ) -> TrainingTable:
-    labeller = Labeller(session, query, weight_column=_weight_column(session, query, plan))
+    query, session = labeller.query, labeller.session
     found = collect([labeller.static()])
     if len(found.entity) == 0:
         raise _no_rows(found, 0)
     ranks = key_ranks(relations.table(query.entity_table).keys())[found.entity]
-    target, classes = encode(query, found)
-    examples = Examples(
-        entity=found.entity,
-        target=target,
-        weight=found.weight,
-        split=split_rows(split, ranks, found.time, plan.seed),
-        classes=classes,
-    )
-    return finish(
-        session.snapshot,
-        relations,
-        query,
-        examples,
-        considered=found.considered,
-        dropped=dict(found.dropped),
-    )
+    rule = split or (RandomSplit() if found.time is None else TemporalSplit())
+    known = Found(considered=found.considered, dropped=dict(found.dropped), rule=split_text(rule))
+    examples = _examples(query, found, None, None)
+    try:
+        chosen = split_rows(rule, ranks, found.time, plan.seed)
+    except TaskError as error:
+        report = known.report(settled(query, examples.classes), relations, examples)
+        raise UnusableTable.of(error, report) from None
+    return finish(session.snapshot.id, relations, query, replace(examples, split=chosen), known)
 
 
-def finish(
-    snapshot: Snapshot,
-    relations: Relations,
+def _examples(
     query: CheckedQuery,
-    examples: Examples,
-    *,
-    considered: int,
-    dropped: dict[str, int],
-    empty_anchors: int = 0,
-) -> TrainingTable:
-    """Turn split examples into a table: report, leave out what no split takes, check the targets.
-
-    A column with two values makes the query binary. Raises ``task.too_few_rows`` when a split has
-    no row and ``task.one_class`` when a class stands alone in the training split.
-    """
-    if examples.classes is not None and len(examples.classes) == 2 and not query.temporal:
-        query = replace(query, task_type=TaskType.BINARY_CLASSIFICATION)
-    binary = query.task_type is TaskType.BINARY_CLASSIFICATION
-    if examples.split is None or examples.target is None:
-        raise TaskError("A training table needs targets and a split")
-    _check_weights(examples)
-    counts = [int((examples.split == s).sum()) for s in range(3)]
-    if min(counts) == 0:
-        held = ", ".join(f"{name} {count:,}" for name, count in zip(SPLITS, counts, strict=True))
-        raise TaskError(
-            f"A split has no rows ({held}); each needs at least one",
-            code="task.too_few_rows",
-            hint="Widen the WHERE clause, bring more rows, or choose another split.",
-        )
-    trained = examples.target[examples.split == 0]
-    if query.task_type is not TaskType.REGRESSION and len(np.unique(trained)) < 2:
-        raise _one_class(examples, binary=binary)
-    report = report_of(
-        examples,
-        binary=binary,
-        considered=considered,
-        dropped=dropped,
-        empty_anchors=empty_anchors,
-        warnings=_warnings(query, examples),
-    )
-    if (examples.split == LEFT_OUT).any():
-        examples = examples.take(examples.split != LEFT_OUT)
-    return TrainingTable(
-        query=query,
-        snapshot_id=snapshot.id,
-        examples=examples,
-        report=report,
-        entity_keys=relations.table(query.entity_table).keys(),
+    found: Collected,
+    anchor: npt.NDArray[np.int64] | None,
+    split: npt.NDArray[np.int8] | None,
+) -> Examples:
+    encoded = as_encoded(encode(query, found))
+    return Examples(
+        entity=found.entity,
+        anchor=anchor,
+        target=encoded.target,
+        weight=found.weight,
+        split=split,
+        classes=encoded.classes,
+        lists=encoded.lists,
     )
 
 
-def key_ranks(keys: pa.Array) -> npt.NDArray[np.int64]:
-    """Return the place of each key in ascending order, which no order of rows changes."""
-    order = pc.sort_indices(keys).to_numpy()
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(len(order))
-    return ranks
+def as_encoded(found: Any) -> Encoded:
+    """Take targets as a tuple too."""
+    return Encoded(*found) if isinstance(found, tuple) else found
+
+
+def check_forecast_length(query: CheckedQuery, plan: TablePlan) -> None:
+    """Raise ``task.invalid_plan`` when the plan's forecast is not the query's."""
+    if plan.forecast_length is None or plan.forecast_length == (query.forecast_length or 1):
+        return
+    asked = query.forecast_length
+    raise InvalidRequest(
+        f"The plan's forecast_length is {plan.forecast_length}, and the query "
+        + (f"forecasts {asked} timeframes" if asked else "forecasts nothing"),
+        code="task.invalid_plan",
+        hint=f"Write FORECAST {plan.forecast_length} TIMEFRAMES after the target, or check the "
+        f"query with forecast_length={plan.forecast_length}.",
+    )
 
 
 def _weight_column(session: Session, query: CheckedQuery, plan: TablePlan) -> str | None:
@@ -231,59 +217,12 @@ def _weight_column(session: Session, query: CheckedQuery, plan: TablePlan) -> st
     return column.name
 
 
-def _check_weights(examples: Examples) -> None:
-    if examples.weight is None:
-        return
-    bad = int((~(np.isfinite(examples.weight) & (examples.weight >= 0))).sum())
-    if bad:
-        raise TaskError(
-            f"{bad:,} of {len(examples):,} weights are missing, negative or not finite",
-            code="task.bad_weight",
-            hint="Fill the weight column with finite numbers that are not negative.",
-        )
-
-
-def _warnings(query: CheckedQuery, examples: Examples) -> tuple[str, ...]:
-    if query.task_type is TaskType.REGRESSION or examples.target is None or examples.split is None:
-        return ()
-    found = []
-    for number, name in enumerate(SPLITS[1:], start=1):
-        held = examples.target[examples.split == number]
-        if len(np.unique(held)) < 2:
-            found.append(
-                f"All {len(held):,} targets of the {name} split are of one class, so ranking "
-                "metrics such as AUROC do not exist there."
-            )
-    rarest = int(np.bincount(examples.target[examples.split == 0].astype(np.int64)).min())
-    if query.task_type is TaskType.BINARY_CLASSIFICATION and rarest < 20:
-        found.append(f"The rarer class has {rarest} rows in the train split: expect little.")
-    return tuple(found)
-
-
-def _one_class(examples: Examples, *, binary: bool) -> TaskError:
-    if examples.target is None or examples.split is None:
-        return TaskError("There are no targets", code="task.one_class")
-    train = examples.target[examples.split == 0]
-    only = train[0]
-    label: object = examples.classes[int(only)] if examples.classes else bool(only)
-    rest = [int((examples.target[examples.split == s] != only).sum()) for s in (1, 2)]
-    kind = "positive" if binary and only == 1 else "negative" if binary else "of one class"
-    return TaskError(
-        f"All {len(train):,} targets of the train split are {label!r} ({kind}), so there is "
-        f"nothing to tell apart; val has {rest[0]:,} others, test {rest[1]:,}",
-        code="task.one_class",
-        hint="Change the condition or the window so that both outcomes happen, or bring more "
-        "history.",
-    )
-
-
-def _no_rows(found: Collected | None, anchors: int) -> TaskError:
+def _no_rows(found: Collected, anchors: int) -> TaskError:
     where = f" at {anchors} anchor{'s' if anchors != 1 else ''}" if anchors else ""
-    reasons = found.dropped if found is not None else {}
-    why = "; ".join(f"{reason}: {count:,}" for reason, count in reasons.items())
-    considered = found.considered if found is not None else 0
+    why = "; ".join(f"{reason}: {count:,}" for reason, count in found.dropped.items())
     return TaskError(
-        f"No example is left of {considered:,} considered{where}" + (f" ({why})" if why else ""),
+        f"No example is left of {found.considered:,} considered{where}"
+        + (f" ({why})" if why else ""),
         code="task.no_rows",
         hint="Widen the WHERE or ASSUMING clause, check that foreign keys match, or change the "
         "window.",

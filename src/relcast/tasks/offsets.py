@@ -12,9 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.core.clock import parse_time
 from relcast.pql.ast import Unit, Window
 
-__all__ = ["EARLIEST", "LATEST", "Times", "bounds", "from_datetime", "shift", "text", "to_datetime"]
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "Times",
+    "bounds",
+    "from_datetime",
+    "from_iso",
+    "iso",
+    "shift",
+    "steps_back",
+    "text",
+    "to_datetime",
+]
 
 Times = npt.NDArray[np.int64]
 
@@ -56,12 +69,31 @@ def shift(times: npt.ArrayLike, count: int, unit: Unit) -> Times:
     )
 
 
-def _shift_months(moments: Times, count: int) -> Times:
+def steps_back(last: int, step: int, unit: Unit, lowest: int, most: int) -> Times:
+    """Return ``last``, ``last - step``, ``last - 2 * step``, … down to ``lowest``, newest first.
+
+    Each is counted from ``last``, so that the clipping of months does not add up. Where there are
+    more than ``most``, the newest ``most + 1``: enough to see that there are too many.
+    """
+    if last < lowest:
+        return np.zeros(0, dtype=np.int64)
+    if unit is Unit.months:
+        count = min(most, (_LAST_MONTH - _FIRST_MONTH) // step + 1)
+        found = _shift_months(np.int64(last), -step * np.arange(count + 1, dtype=np.int64))
+        return found[found >= lowest]
+    delta = step * _NANOSECONDS[unit]
+    count = min(most, (last - lowest) // delta)
+    if count < 2:  # a step of centuries may be more than int64 holds
+        return np.array([last - delta * k for k in range(count + 1)], dtype=np.int64)
+    return np.int64(last) - np.int64(delta) * np.arange(count + 1, dtype=np.int64)
+
+
+def _shift_months(moments: Times | np.int64, count: int | Times) -> Times:
     # Times in the broken months at the calendar's ends stay at its ends.
     within = np.clip(moments, _FIRST_MOMENT, _LAST_MOMENT)
     day = within.view("M8[ns]").astype("M8[D]")
     month = day.astype("M8[M]")
-    number = month.astype(np.int64) + max(-100_000, min(100_000, count))
+    number = month.astype(np.int64) + np.clip(count, -100_000, 100_000)
     target = np.clip(number, _FIRST_MONTH, _LAST_MONTH).astype("M8[M]")
     first = target.astype("M8[D]")
     length = (target + 1).astype("M8[D]") - first
@@ -94,12 +126,41 @@ def from_datetime(moment: datetime) -> int:
     """
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     microseconds = (aware - _EPOCH) // timedelta(microseconds=1)
-    return max(EARLIEST, min(LATEST, microseconds * 1000))
+    return _within(microseconds * 1000)
 
 
 def to_datetime(moment: int) -> datetime:
     """Return ns since 1970 as an aware UTC time; digits below a microsecond are dropped."""
     return _EPOCH + timedelta(microseconds=moment // 1000)
+
+
+def iso(moment: Any) -> str:
+    """Return ns since 1970 as ISO 8601 in UTC, exact: as many digits as the time needs.
+
+    ``2024-01-31T00:00:00Z``, with 6 digits behind the point where it has microseconds and 9 where
+    it has nanoseconds.
+    """
+    whole, rest = divmod(int(moment), 10**9)
+    digits = "" if not rest else f".{rest:09d}" if rest % 1000 else f".{rest // 1000:06d}"
+    return f"{_EPOCH + timedelta(seconds=whole):%Y-%m-%dT%H:%M:%S}{digits}Z"
+
+
+def from_iso(written: str) -> int:
+    """Return a time in ISO 8601 as ns since 1970 UTC; digits down to the nanosecond count.
+
+    Raises ``ValueError`` for a text that is no time.
+    """
+    head, _, tail = written.partition(".")
+    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    moment = parse_time(head + tail[len(digits) :])
+    if moment is None or len(digits) > 9:
+        raise ValueError(f"{written!r} is no time to the nanosecond")
+    seconds = (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+    return _within(seconds + int(digits.ljust(9, "0") if digits else 0))
+
+
+def _within(moment: int) -> int:
+    return max(EARLIEST, min(LATEST, moment))
 
 
 def text(moment: Any) -> str:

@@ -17,24 +17,32 @@ import pyarrow.compute as pc
 
 from relcast.core.errors import TaskError, nearest
 from relcast.core.schema import TaskType
-from relcast.pql import CheckedQuery, require_supported
+from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame
 from relcast.tasks.examples import Examples
-from relcast.tasks.generate import finish, key_ranks
+from relcast.tasks.finish import Found, finish, item_keys_of
+from relcast.tasks.generate import check_forecast_length
+from relcast.tasks.own_columns import bad_column, cast, one_array, times, without_nan
+from relcast.tasks.own_targets import read_targets, saved_targets
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import TrainingTableReport
+from relcast.tasks.saved import dense_rows
 from relcast.tasks.splits import (
     SPLITS,
-    ApproxDateOffsetSplit,
+    Assigned,
     ManualSplit,
+    RandomSplit,
+    TemporalSplit,
+    assign_anchors,
     check_no_overlap,
+    key_ranks,
     parse_split,
-    split_anchors,
+    split_by_default,
     split_rows,
+    split_text,
 )
 from relcast.tasks.tables import PredictionTable, TrainingTable
-from relcast.tasks.targets import class_indices, find_classes, has_classes, numbers
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -65,41 +73,44 @@ def training_table_from_rows(
         relations: Their arrays.
         query: The query that the rows belong to; its clauses are not applied to them.
         rows: ``ENTITY, TARGET``, for temporal queries ``TIMESTAMP``, and at will ``SPLIT`` (train,
-            val, test) and ``WEIGHT``. Extra columns are left alone.
+            val, test) and ``WEIGHT``. Extra columns are left alone. ``TARGET`` is a list for
+            forecasts (as many numbers as timeframes), multilabel queries (classes) and links
+            (keys): of any or of a fixed length; values that a list repeats count once.
         plan: Its split is used unless the rows have a column ``SPLIT``, or one that
             ``ManualSplit('name')`` names.
-        allow_unmatched: Leave out rows whose ``ENTITY`` is no key, and count them, rather than
-            refuse the table.
+        allow_unmatched: Leave out rows whose ``ENTITY`` is no key, and listed keys that are none,
+            and count them, rather than refuse the table.
 
     Rows with a NULL in any needed column are left out and counted. Raises ``task.missing_column``,
     ``task.unmatched_rows``, ``task.bad_column`` and what ``make_training_table`` raises.
     """
-    require_supported(query)
     plan = plan or TablePlan()
+    check_forecast_length(query, plan)
     keep, entity, anchor, dropped = _join(relations, query, rows, ("TARGET",), allow_unmatched)
     split_column = _split_column(rows, plan)
-    target_column = _one(rows, "TARGET")
+    column = without_nan(one_array(rows, "TARGET")).filter(pa.array(keep))
+    targets = read_targets(query, relations, column, allow_unmatched=allow_unmatched)
+    places = np.flatnonzero(keep)[targets.keep]
     weight = None
     if "WEIGHT" in rows.column_names:
-        weight = (
-            _cast(_one(rows, "WEIGHT"), pa.float64(), "WEIGHT").fill_null(np.nan).to_numpy()[keep]
-        )
-    target, classes = _target(query, _without_nan(target_column).filter(pa.array(keep)))
-    examples = Examples(entity[keep], None if anchor is None else anchor[keep], target, weight)
-    if split_column is not None:
-        chosen = _named_splits(rows, split_column)[keep]
-    else:
-        chosen = _planned_splits(relations, query, plan, examples)
-    examples = Examples(examples.entity, examples.anchor, target, weight, chosen, classes)
-    table = finish(
-        snapshot,
-        relations,
-        query,
-        _ordered(examples),
-        considered=rows.num_rows,
-        dropped=dropped,
+        given = cast(one_array(rows, "WEIGHT"), pa.float64(), "WEIGHT").fill_null(np.nan)
+        weight = given.to_numpy()[places]
+    examples = Examples(
+        entity=entity[places],
+        anchor=None if anchor is None else anchor[places],
+        target=targets.encoded.target,
+        weight=weight,
+        classes=targets.encoded.classes,
+        lists=targets.encoded.lists,
     )
-    return table if split_column is None else _with_overlap_warning(table, query)
+    counts = Counter(dropped) + targets.dropped
+    found = Found(rows.num_rows, {reason: n for reason, n in counts.items() if n})
+    if split_column is None:
+        examples, found = _by_plan(relations, query, plan, examples, found)
+    else:
+        examples = replace(examples, split=_named_splits(rows, split_column)[places])
+        found = replace(found, warnings=_overlap(query, examples))
+    return finish(snapshot.id, relations, query, _ordered(examples), found)
 
 
 def prediction_table_from_rows(
@@ -115,7 +126,6 @@ def prediction_table_from_rows(
     Each row has its own anchor; the query's clauses are not applied. Raises
     ``task.missing_column``, ``task.unmatched_rows``, ``task.bad_column`` and ``task.no_rows``.
     """
-    require_supported(query)
     keep, entity, anchor, dropped = _join(relations, query, rows, (), allow_unmatched)
     if not keep.any():
         raise TaskError(
@@ -141,30 +151,31 @@ def read_saved(
     query: CheckedQuery,
 ) -> TrainingTable:
     """Rebuild a training table from its saved rows and the details beside them."""
-    table = relations.table(query.entity_table)
-    entity = table.key_index(rows.column("ENTITY")).astype(np.int64, copy=False)
-    if (entity < 0).any():
-        raise TaskError(
-            f"{int((entity < 0).sum())} rows of the saved training table name entities that are "
-            "not in this snapshot",
-            code="task.unreadable_table",
-            hint="Load it with the snapshot it was made from, or make it again.",
-        )
+    entity = dense_rows(rows.column("ENTITY"), relations, query.entity_table)
     anchor = None
     if "TIMESTAMP" in rows.column_names:
         anchor = rows.column("TIMESTAMP").cast(pa.int64()).to_numpy()
     weight = rows.column("WEIGHT").to_numpy() if "WEIGHT" in rows.column_names else None
-    column, classes = rows.column("TARGET"), details.get("classes")
-    classes = None if classes is None else tuple(classes)
-    target = numbers(column) if classes is None else class_indices(column, classes)
+    classes = details.get("classes")
+    encoded = saved_targets(
+        query, relations, one_array(rows, "TARGET"), None if classes is None else tuple(classes)
+    )
     found = pc.index_in(rows.column("SPLIT"), value_set=pa.array(SPLITS))
-    examples = Examples(entity, anchor, target, weight, found.to_numpy().astype(np.int8), classes)
     return TrainingTable(
         query=replace(query, task_type=TaskType(details["task_type"])),
         snapshot_id=snapshot_id,
-        examples=examples,
+        examples=Examples(
+            entity=entity,
+            anchor=anchor,
+            target=encoded.target,
+            weight=weight,
+            split=found.to_numpy().astype(np.int8),
+            classes=encoded.classes,
+            lists=encoded.lists,
+        ),
         report=TrainingTableReport.from_json(details["report"]),
-        entity_keys=table.keys(),
+        entity_keys=relations.table(query.entity_table).keys(),
+        item_keys=item_keys_of(query, relations),
     )
 
 
@@ -187,7 +198,7 @@ def _join(
                 hint=f"Its columns are {', '.join(map(repr, rows.column_names))}. "
                 + nearest(name, rows.column_names),
             )
-    entity = relations.table(query.entity_table).key_index(_one(rows, "ENTITY"))
+    entity = relations.table(query.entity_table).key_index(one_array(rows, "ENTITY"))
     entity = entity.astype(np.int64, copy=False)
     keep: Mask = entity >= 0
     dropped: Counter[str] = Counter({NO_ENTITY: int((~keep).sum())})
@@ -200,59 +211,24 @@ def _join(
         )
     anchor = None
     if query.temporal:
-        moments = _times(_one(rows, "TIMESTAMP"))
+        moments = times(one_array(rows, "TIMESTAMP"))
         known = moments.is_valid().to_numpy(zero_copy_only=False)
         dropped["TIMESTAMP is NULL"] = int((keep & ~known).sum())
         keep = keep & known
         anchor = moments.fill_null(0).to_numpy().astype(np.int64, copy=False)
     if "TARGET" in needed:
-        target = _without_nan(_one(rows, "TARGET"))
+        target = without_nan(one_array(rows, "TARGET"))
         present = target.is_valid().to_numpy(zero_copy_only=False)
         dropped["TARGET is NULL"] = int((keep & ~present).sum())
         keep = keep & present
     return keep, entity, anchor, {reason: n for reason, n in dropped.items() if n}
 
 
-def _target(
-    query: CheckedQuery, column: pa.Array
-) -> tuple[npt.NDArray[np.float64], tuple[Any, ...] | None]:
-    if has_classes(query, column):
-        classes = find_classes(column)
-        return class_indices(column, classes), classes
-    if query.task_type is TaskType.REGRESSION or pa.types.is_boolean(column.type):
-        values = _cast(column, pa.float64(), "TARGET")
-    else:
-        values = _cast(_truth(column), pa.float64(), "TARGET")
-    found = numbers(values)
-    odd = (
-        ~np.isin(found, (0.0, 1.0))
-        if query.task_type is TaskType.BINARY_CLASSIFICATION
-        else ~np.isfinite(found)
-    )
-    if odd.any():
-        wanted = "0, 1, true or false" if query.task_type is not TaskType.REGRESSION else "finite"
-        raise _bad_column("TARGET", f"{int(odd.sum()):,} values are not {wanted}")
-    return found, None
-
-
-def _truth(column: pa.Array) -> pa.Array:
-    """Read the words true and false, in any case, as truth values."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column
-    words = pc.utf8_lower(column)
-    found = pc.if_else(
-        pc.is_in(words, value_set=pa.array(["true", "1"])),
-        1.0,
-        pc.if_else(pc.is_in(words, value_set=pa.array(["false", "0"])), 0.0, None),
-    )
-    return found.fill_null(np.nan)
-
-
 def _named_splits(rows: pa.Table, name: str) -> npt.NDArray[np.int8]:
-    words = [str(w).strip().lower() for w in _one(rows, name).to_pylist()]
+    words = [str(w).strip().lower() for w in one_array(rows, name).to_pylist()]
     unknown = sorted({w for w in words if w not in _SPLIT_NAMES})
     if unknown:
-        raise _bad_column(name, f"it says {unknown[0]!r}; known are train, val and test")
+        raise bad_column(name, f"it says {unknown[0]!r}; known are train, val and test")
     return np.array([_SPLIT_NAMES[w] for w in words], dtype=np.int8)
 
 
@@ -269,20 +245,29 @@ def _split_column(rows: pa.Table, plan: TablePlan) -> str | None:
     return "SPLIT" if split is None and "SPLIT" in rows.column_names else None
 
 
-def _planned_splits(
-    relations: Relations, query: CheckedQuery, plan: TablePlan, examples: Examples
-) -> npt.NDArray[np.int8]:
+def _by_plan(
+    relations: Relations, query: CheckedQuery, plan: TablePlan, examples: Examples, found: Found
+) -> tuple[Examples, Found]:
+    """Split by the plan, as generated rows are."""
     split = parse_split(plan.split)
     if examples.anchor is not None:
         distinct, place = np.unique(examples.anchor, return_inverse=True)
-        if len(distinct) == 0:
-            return np.zeros(0, dtype=np.int8)
-        found = split_anchors(distinct, Frame.of(query), split or ApproxDateOffsetSplit())
-        return found[place]
+        frame = Frame.of(query)
+        assigned: Assigned
+        if split is None:
+            assigned = split_by_default(distinct, frame, query)
+        else:
+            assigned = assign_anchors(distinct, frame, split)
+        examples = replace(examples, split=assigned.split[place])
+        notes = (assigned.note,) if assigned.note else ()
+        known = replace(found, rule=split_text(assigned.rule), warnings=notes, assigned=assigned)
+        return examples, known
     table = relations.table(query.entity_table)
     ranks = key_ranks(table.keys())[examples.entity]
     time = None if table.time is None else np.asarray(table.time)[examples.entity]
-    return split_rows(split, ranks, time, plan.seed)
+    rule = split or (RandomSplit() if time is None else TemporalSplit())
+    chosen = split_rows(rule, ranks, time, plan.seed)
+    return replace(examples, split=chosen), replace(found, rule=split_text(rule))
 
 
 def _ordered(examples: Examples) -> Examples:
@@ -292,65 +277,16 @@ def _ordered(examples: Examples) -> Examples:
     return examples.take(np.lexsort((examples.entity, examples.anchor)))
 
 
-def _with_overlap_warning(table: TrainingTable, query: CheckedQuery) -> TrainingTable:
-    examples = table.examples
+def _overlap(query: CheckedQuery, examples: Examples) -> tuple[str, ...]:
     if examples.anchor is None or examples.split is None:
-        return table
+        return ()
     pair = check_no_overlap(examples.anchor, examples.split, Frame.of(query))
     if pair is None:
-        return table
-    said = (
-        f"Label windows of {pair[0]} and {pair[1]} overlap in these rows: metrics may flatter the "
-        "model."
-    )
-    report = replace(table.report, warnings=(*table.report.warnings, said))
-    return replace(table, report=report)
-
-
-def _times(column: pa.Array) -> pa.Array:
-    """Return times as int64 ns UTC; texts in ISO 8601 are read."""
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = _cast(column, pa.timestamp("ns"), "TIMESTAMP")
-    elif pa.types.is_date(kind):
-        column = _cast(column, pa.timestamp("s"), "TIMESTAMP")
-    elif not pa.types.is_timestamp(kind):
-        raise _bad_column("TIMESTAMP", f"its type is {kind}, which is no time")
-    # A zone only says how a time is shown: Arrow holds UTC either way.
-    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-    return _cast(column, pa.timestamp("ns", tz=zone), "TIMESTAMP").cast(pa.int64())
-
-
-def _without_nan(column: pa.Array) -> pa.Array:
-    if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), None, column)
-    return column
-
-
-def _cast(column: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
-    try:
-        return column.cast(kind)
-    except pa.ArrowException as error:
-        raise _bad_column(name, str(error)) from error
-
-
-def _bad_column(name: str, why: str) -> TaskError:
-    return TaskError(
-        f"The column {name} of the table of rows cannot be used: {why}",
-        code="task.bad_column",
-        hint="ENTITY holds keys, TIMESTAMP times, TARGET the target's values, SPLIT train, val or "
-        "test, WEIGHT numbers.",
-    )
-
-
-def _one(rows: pa.Table, name: str) -> pa.Array:
-    column = rows.column(name)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    found = column.combine_chunks()
-    return found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks)
+        return ()
+    said = f"Label windows of {pair[0]} and {pair[1]} overlap in these rows"
+    return (f"{said}: metrics may flatter the model.",)
 
 
 def _examples_of(rows: pa.Table, keep: Mask) -> str:
-    shown = _one(rows, "ENTITY").filter(pa.array(~keep)).slice(0, 3).to_pylist()
+    shown = one_array(rows, "ENTITY").filter(pa.array(~keep)).slice(0, 3).to_pylist()
     return ", ".join(repr(v) for v in shown)

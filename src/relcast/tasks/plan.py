@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,8 @@ class TablePlan:
             the target's window; None or 0 is no bound.
         train_end_offset: How much of the newest data is left aside, in that unit: windows end at
             least this long before it. None or 0 is nothing.
+        forecast_length: How many windows a forecast predicts, as ``FORECAST n TIMEFRAMES`` says;
+            the checker takes it (``check(..., forecast_length=n)``). None leaves it to the query.
         weight_column: A column of the entity table that weighs its examples.
         seed: Of every shuffle.
     """
@@ -43,6 +45,7 @@ class TablePlan:
     train_end_offset: int | None = None
     weight_column: str | None = None
     seed: int = 0
+    forecast_length: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ``task.invalid_plan`` when a value has the wrong type or is out of range."""
@@ -54,8 +57,10 @@ class TablePlan:
                 code="task.invalid_plan",
                 hint=f"Give {wanted}, or leave {name} out.",
             )
-        if self.timeframe_step is not None and self.timeframe_step < 1:
-            raise _invalid("timeframe_step", self.timeframe_step, "Give a whole number above 0.")
+        for name in ("timeframe_step", "forecast_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise _invalid(name, value, "Give a whole number above 0.")
         for name in ("train_start_offset", "train_end_offset"):
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -78,6 +83,18 @@ class TablePlan:
                     hint=nearest(name, sorted(known)),
                 )
         return cls(**obj)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the plan leaves out anchors that the data has."""
+        offsets = self.train_start_offset or self.train_end_offset
+        return bool(offsets) or self.start_time is not None or self.end_time is not None
+
+    def unbounded(self) -> TablePlan:
+        """Return the plan without the four options that bound the anchors."""
+        return replace(
+            self, start_time=None, end_time=None, train_start_offset=None, train_end_offset=None
+        )
 
     def first_anchor(self, clock: Clock = utc_now) -> int | None:
         """Return ``start_time`` as ns UTC, or None without one."""

@@ -8,45 +8,26 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from relcast.core.clock import isoformat, parse_time
+from relcast.core.errors import TaskError
 from relcast.tasks.examples import Examples
-from relcast.tasks.offsets import from_datetime, to_datetime
+from relcast.tasks.offsets import from_iso, iso
 from relcast.tasks.splits import LEFT_OUT, SPLITS
+from relcast.tasks.summaries import Summariser, TargetSummary, counted
 
-__all__ = ["AnchorReport", "SplitReport", "TargetSummary", "TrainingTableReport", "report_of"]
+__all__ = [
+    "AnchorReport",
+    "SplitReport",
+    "TargetSummary",
+    "TrainingTableReport",
+    "UnusableTable",
+    "report_of",
+]
 
-_HUGE = 1e150
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSummary:
-    """How targets are distributed: counts of classes, or the shape of numbers.
-
-    Attributes:
-        rows: Number of targets.
-        positives: How many are 1 (binary only).
-        classes: Rows of each class, by the class's text, most frequent first, 50 at most
-            (multiclass only).
-        mean, std, low, median, high: Of the numbers (regression only).
-    """
-
-    rows: int
-    positives: int | None = None
-    classes: Mapping[str, int] | None = None
-    mean: float | None = None
-    std: float | None = None
-    low: float | None = None
-    median: float | None = None
-    high: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        shown = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in shown.items() if value is not None}
-
-    @classmethod
-    def from_json(cls, obj: Mapping[str, Any]) -> TargetSummary:
-        return cls(**{name: obj[name] for name in cls.__slots__ if name in obj})
+BETWEEN = "left out between splits"
+_MOST_ANCHORS = 1000
+_NAMES = {LEFT_OUT: "left out", **dict(enumerate(SPLITS))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +39,44 @@ class AnchorReport:
     target: TargetSummary
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "anchor": isoformat(to_datetime(self.anchor)),
-            "split": self.split,
-            **self.target.to_json(),
-        }
+        return {"anchor": iso(self.anchor), "split": self.split, **self.target.to_json()}
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> AnchorReport:
-        moment = parse_time(obj["anchor"])
-        anchor = 0 if moment is None else from_datetime(moment)
-        return cls(anchor, obj["split"], TargetSummary.from_json(obj))
+        return cls(from_iso(obj["anchor"]), obj["split"], TargetSummary.from_json(obj))
 
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
-    """One split: its number of anchors (0 for static queries) and its targets."""
+    """One split.
+
+    Attributes:
+        anchors: Its number of anchors; 0 for static queries.
+        target: Its targets.
+        unseen: For val and test: how many distinct classes, or listed values, are in no row of
+            train. None for train and for numbers.
+        unseen_share: The share of the targets, or of the listed values, that they are.
+    """
 
     anchors: int
     target: TargetSummary
+    unseen: int | None = None
+    unseen_share: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"anchors": self.anchors, **self.target.to_json()}
+        shown: dict[str, Any] = {"anchors": self.anchors, **self.target.to_json()}
+        if self.unseen is not None:
+            shown |= {"unseen": self.unseen, "unseen_share": self.unseen_share}
+        return shown
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> SplitReport:
-        return cls(obj["anchors"], TargetSummary.from_json(obj))
+        return cls(
+            obj["anchors"],
+            TargetSummary.from_json(obj),
+            obj.get("unseen"),
+            obj.get("unseen_share"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +93,9 @@ class TrainingTableReport:
         left_out_anchors: Anchors with examples between two splits, whose windows would overlap.
         empty_anchors: Anchors without any example.
         warnings: Sentences about what may disappoint.
+        target: The targets of all rows of the table.
+        rule: The text of the split, such as ``RandomSplit([0.8, 0.1, 0.1])``; None where the rows
+            said it themselves.
     """
 
     rows: int
@@ -110,10 +106,15 @@ class TrainingTableReport:
     left_out_anchors: int = 0
     empty_anchors: int = 0
     warnings: tuple[str, ...] = ()
+    target: TargetSummary | None = None
+    rule: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON; ``docs/training-tables.md`` describes every key."""
         return {
             "rows": self.rows,
+            "target": None if self.target is None else self.target.to_json(),
+            "split": self.rule,
             "splits": {name: s.to_json() for name, s in self.splits.items()},
             "anchors": [a.to_json() for a in self.anchors],
             "considered": self.considered,
@@ -125,6 +126,8 @@ class TrainingTableReport:
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> TrainingTableReport:
+        """Read what ``to_json`` returned, now or in an earlier version."""
+        target = obj.get("target")
         return cls(
             rows=obj["rows"],
             splits={name: SplitReport.from_json(s) for name, s in obj["splits"].items()},
@@ -134,36 +137,25 @@ class TrainingTableReport:
             left_out_anchors=obj["left_out_anchors"],
             empty_anchors=obj["empty_anchors"],
             warnings=tuple(obj["warnings"]),
+            target=None if target is None else TargetSummary.from_json(target),
+            rule=obj.get("split"),
         )
 
 
-def summarise(
-    target: npt.NDArray[np.float64], classes: tuple[Any, ...] | None, *, binary: bool
-) -> TargetSummary:
-    """Summarise targets: positives, classes or numbers."""
-    n = len(target)
-    if binary:
-        return TargetSummary(n, positives=int((target == 1).sum()))
-    if classes is not None:
-        counts = np.bincount(target.astype(np.int64), minlength=len(classes))
-        order = np.argsort(-counts, kind="stable")[:50]
-        return TargetSummary(
-            n, classes={str(classes[i]): int(counts[i]) for i in order if counts[i]}
-        )
-    if n == 0:
-        return TargetSummary(0)
-    # Squares and sums of values near the end of what floats hold would be infinite.
-    largest = float(np.abs(target).max())
-    unit = largest if _HUGE < largest < np.inf else 1.0
-    tame = target / unit
-    return TargetSummary(
-        n,
-        mean=float(tame.mean()) * unit,
-        std=float(tame.std()) * unit,
-        low=float(target.min()),
-        median=float(np.median(tame)) * unit,
-        high=float(target.max()),
-    )
+class UnusableTable(TaskError):
+    """Examples were found, and do not make a training table.
+
+    ``report`` says what there is, where examples were looked at; None otherwise.
+    """
+
+    report: TrainingTableReport | None = None
+
+    @classmethod
+    def of(cls, error: TaskError, report: TrainingTableReport) -> UnusableTable:
+        """Return the error with the report of what there is."""
+        found = cls(error.message, code=error.code, hint=error.hint)
+        found.report = report
+        return found
 
 
 def report_of(
@@ -174,40 +166,88 @@ def report_of(
     dropped: Mapping[str, int],
     empty_anchors: int = 0,
     warnings: tuple[str, ...] = (),
+    item_keys: pa.Array | None = None,
+    rule: str | None = None,
 ) -> TrainingTableReport:
-    """Report on split examples; those of ``LEFT_OUT`` are counted, and are not in the table."""
-    target, split = examples.target, examples.split
-    if target is None or split is None:
-        return TrainingTableReport(len(examples), {}, considered=considered, dropped=dict(dropped))
-    splits, anchors, left_out = {}, [], 0
-    if examples.anchor is not None:
-        distinct, place = np.unique(examples.anchor, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        ends = np.searchsorted(place[order], np.arange(len(distinct) + 1))
-        first = split[order[ends[:-1]]] if len(distinct) else np.zeros(0, dtype=np.int8)
-        left_out = int((first == LEFT_OUT).sum())
-        # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
-        if len(distinct) <= 1000:
-            for n, moment in enumerate(distinct):
-                rows = order[ends[n] : ends[n + 1]]
-                name = "left out" if first[n] == LEFT_OUT else SPLITS[first[n]]
-                summary = summarise(target[rows], examples.classes, binary=binary)
-                anchors.append(AnchorReport(int(moment), name, summary))
-    for number, name in enumerate(SPLITS):
-        mask = split == number
-        count = 0 if examples.anchor is None else len(np.unique(examples.anchor[mask]))
-        splits[name] = SplitReport(count, summarise(target[mask], examples.classes, binary=binary))
+    """Report on examples; those of ``LEFT_OUT`` are counted, and are not in the table.
+
+    Examples that are not split are reported as a whole: ``splits`` and ``anchors`` are empty.
+    ``item_keys`` names what lists of rows hold.
+    """
+    summary = Summariser(examples, binary=binary, item_keys=item_keys)
+    split = examples.split
+    if split is None:
+        return TrainingTableReport(
+            rows=len(examples),
+            splits={},
+            considered=considered,
+            dropped=dict(dropped),
+            empty_anchors=empty_anchors,
+            warnings=warnings,
+            target=summary.of(np.ones(len(examples), dtype=np.bool_)),
+            rule=rule,
+        )
+    anchors, left_out = _anchors(examples, summary)
     reasons = dict(dropped)
     between = int((split == LEFT_OUT).sum())
     if between:
-        reasons["left out between splits"] = between
+        reasons[BETWEEN] = between
     return TrainingTableReport(
         rows=len(examples) - between,
-        splits=splits,
-        anchors=tuple(anchors),
+        splits={name: _split(examples, split, summary, n) for n, name in enumerate(SPLITS)},
+        anchors=anchors,
         considered=considered,
         dropped=reasons,
         left_out_anchors=left_out,
         empty_anchors=empty_anchors,
         warnings=warnings,
+        target=summary.of(split != LEFT_OUT),
+        rule=rule,
     )
+
+
+def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorReport, ...], int]:
+    """Return the anchors' reports, and how many anchors are left out."""
+    if examples.anchor is None or examples.split is None or len(examples) == 0:
+        return (), 0
+    distinct, place = np.unique(examples.anchor, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    ends = np.searchsorted(place[order], np.arange(len(distinct) + 1))
+    first = examples.split[order[ends[:-1]]]
+    left_out = int((first == LEFT_OUT).sum())
+    # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
+    if len(distinct) > _MOST_ANCHORS:
+        return (), left_out
+    most = 5 if examples.lists is not None else 50
+    found = (
+        AnchorReport(
+            int(moment), _NAMES[int(first[n])], summary.of(order[ends[n] : ends[n + 1]], most=most)
+        )
+        for n, moment in enumerate(distinct)
+    )
+    return tuple(found), left_out
+
+
+def _split(
+    examples: Examples, split: npt.NDArray[np.int8], summary: Summariser, number: int
+) -> SplitReport:
+    mask = split == number
+    anchors = 0 if examples.anchor is None else len(np.unique(examples.anchor[mask]))
+    unseen, share = _unseen(examples, split == 0, mask) if number else (None, None)
+    return SplitReport(anchors, summary.of(mask), unseen, share)
+
+
+def _unseen(
+    examples: Examples, train: npt.NDArray[np.bool_], mine: npt.NDArray[np.bool_]
+) -> tuple[int | None, float | None]:
+    """Return how many distinct values of a split train does not have, and their share."""
+    if examples.lists is not None:
+        known, held = examples.lists.take(train).values, examples.lists.take(mine).values
+    elif examples.classes is not None and examples.target is not None:
+        target = examples.target.astype(np.int64)
+        known, held = target[train], target[mine]
+    else:
+        return None, None
+    values, counts = counted(held)
+    new = ~np.isin(values, counted(known)[0])
+    return int(new.sum()), float(counts[new].sum() / max(1, len(held)))

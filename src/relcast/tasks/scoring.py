@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from relcast.core.errors import TaskError
 from relcast.core.progress import SILENT, Progress
-from relcast.pql import CheckedQuery, require_supported
+from relcast.core.schema import TaskType
+from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame
 from relcast.tasks.evaluate import living
@@ -39,14 +40,13 @@ def make_prediction_table(
 ) -> PredictionTable:
     """Make the table of entities to score: the eligible ones at one anchor, WHERE applied.
 
-    The anchor is the latest time in the target's tables unless given; a static query has none, and
-    scores the entities whose target is NULL. ASSUMING is taken as true. ``FOR t.pk IN (...)`` keeps
-    the keys it names.
+    The anchor is the latest time in the target's tables unless given, and may lie in the future; a
+    static query has none, and scores the entities whose target is NULL, or for links all entities.
+    ASSUMING is taken as true. ``FOR t.pk IN (...)`` keeps the keys it names.
 
     Raises ``task.anchor_too_early`` for an anchor before the usable range; ``task.no_rows`` when no
     entity is eligible; ``task.unknown_entity`` when a key of ``FOR`` is in no row.
     """
-    require_supported(query)
     with (
         progress.stage("Predicting", unit="rows") as stage,
         open_session(snapshot, threads=threads, memory_limit=memory_limit) as session,
@@ -109,9 +109,15 @@ def _prediction_anchor(session: Session, query: CheckedQuery, anchor: datetime |
 def _without_target(
     session: Session, query: CheckedQuery
 ) -> tuple[npt.NDArray[np.int64], dict[str, int]]:
-    """Return the entities of a static query whose target is NULL, and the others by reason."""
+    """Return the entities of a static query whose target is NULL, and the others by reason.
+
+    Of links it is all entities: what is listed for one says nothing about what else it may link to.
+    """
     labels = Labeller(session, query, assuming=False).static()
-    unknown = labels.target.is_null().to_numpy(zero_copy_only=False)
+    if query.task_type is TaskType.STATIC_LINK_PREDICTION:
+        unknown = np.ones(len(labels.entity), dtype=np.bool_)
+    else:
+        unknown = labels.target.is_null().to_numpy(zero_copy_only=False)
     dropped = {
         "entity without a key": labels.considered - len(labels.entity),
         "WHERE does not hold": int((~labels.chosen).sum()),

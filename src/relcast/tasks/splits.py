@@ -1,212 +1,63 @@
-"""Splits: the text of a split, read safely, and whole anchors given to train, val and test.
+"""Splits: whole anchors, or static rows, given to train, val and test.
 
 Label windows of two splits never overlap: anchors between two splits are left out, and counted.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from fractions import Fraction
-from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from relcast.core.clock import parse_time
-from relcast.core.errors import InvalidRequest, TaskError, nearest
-from relcast.pql.ast import Unit
+from relcast.core.errors import InvalidRequest, TaskError
+from relcast.core.schema import TaskType
+from relcast.pql.ast import CheckedQuery
 from relcast.tasks.anchors import Frame
-from relcast.tasks.offsets import Times, from_datetime, shift
+from relcast.tasks.offsets import Times, shift
+from relcast.tasks.split_forms import (
+    ApproxDateOffsetSplit,
+    DateOffsetSplit,
+    ManualSplit,
+    RandomSplit,
+    Ratios,
+    Split,
+    TemporalSplit,
+    TimeRangeSplit,
+    parse_split,
+    split_text,
+)
 
 __all__ = [
     "LEFT_OUT",
     "SPLITS",
     "ApproxDateOffsetSplit",
+    "Assigned",
     "DateOffsetSplit",
     "ManualSplit",
     "RandomSplit",
     "Split",
     "TemporalSplit",
     "TimeRangeSplit",
+    "assign_anchors",
     "check_no_overlap",
+    "default_split",
+    "key_ranks",
     "parse_split",
     "split_anchors",
+    "split_by_default",
     "split_counts",
     "split_rows",
+    "split_text",
 ]
 
 SPLITS = ("train", "val", "test")
 LEFT_OUT = -1
 """The split of an anchor whose windows would overlap those of another split."""
 
-
-Ratios = tuple[Fraction, Fraction, Fraction]
-USUAL: Ratios = (Fraction(8, 10), Fraction(1, 10), Fraction(1, 10))
-
-
-@dataclass(frozen=True, slots=True)
-class ApproxDateOffsetSplit:
-    """Distinct anchors by ratio, newest to test."""
-
-    ratios: Ratios = USUAL
-
-
-@dataclass(frozen=True, slots=True)
-class DateOffsetSplit:
-    """Test from the last anchor + ``test`` on, val from the last anchor + ``val`` on."""
-
-    val: int
-    test: int
-    unit: Unit | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TemporalSplit:
-    """Static rows sorted by time, cut by ratio, newest to test."""
-
-    ratios: Ratios = USUAL
-
-
-@dataclass(frozen=True, slots=True)
-class RandomSplit:
-    """Static rows shuffled with the plan's seed, cut by ratio."""
-
-    ratios: Ratios = USUAL
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRangeSplit:
-    """Explicit ranges ``[start, end)`` of anchors, ns UTC, in the order train, val, test."""
-
-    ranges: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class ManualSplit:
-    """A column of the caller's own rows that says train, val or test."""
-
-    column: str
-
-
-Split = (
-    ApproxDateOffsetSplit
-    | DateOffsetSplit
-    | TemporalSplit
-    | RandomSplit
-    | TimeRangeSplit
-    | ManualSplit
-)
-
-_FORMS = {
-    "ApproxDateOffsetSplit": "ApproxDateOffsetSplit([0.8, 0.1, 0.1])",
-    "DateOffsetSplit": "DateOffsetSplit([-60, -30], 'days')",
-    "TemporalSplit": "TemporalSplit([0.8, 0.1, 0.1])",
-    "RandomSplit": "RandomSplit([0.8, 0.1, 0.1])",
-    "TimeRangeSplit": "TimeRangeSplit([('2022-01-01', '2023-01-01'), "
-    "('2023-01-01', '2023-07-01'), ('2023-07-01', '2024-01-01')])",
-    "ManualSplit": "ManualSplit('SPLIT')",
-}
-
-
-def parse_split(text: str) -> Split | None:
-    """Read a split such as ``RandomSplit([0.8, 0.1, 0.1])``; None for ``inferred``.
-
-    Names, numbers, texts and lists are all that is read; nothing is run. Raises
-    ``task.invalid_split`` with the form that would be right.
-    """
-    if text.strip() in ("", "inferred"):
-        return None
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            raise ValueError(text)  # noqa: TRY004 - a text that is no call
-        arguments = [ast.literal_eval(a) for a in node.args]
-        named = {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg}
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise InvalidRequest(
-            f"The split {text[:100]!r} does not read as a split",
-            code="task.invalid_split",
-            hint=f"Write for example {_FORMS['ApproxDateOffsetSplit']}.",
-        ) from None
-    name = node.func.id
-    if name not in _FORMS:
-        raise InvalidRequest(
-            f"There is no split named {name!r}",
-            code="task.invalid_split",
-            hint=nearest(name, list(_FORMS)),
-        )
-    try:
-        return _build(name, arguments, named)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise InvalidRequest(
-            f"The split {text[:100]!r} has arguments that do not fit: {error}",
-            code="task.invalid_split",
-            hint=f"Write for example {_FORMS[name]}.",
-        ) from None
-
-
-def _build(name: str, arguments: list[Any], named: dict[str, Any]) -> Split:
-    if len(arguments) + len(named) > 2:
-        raise ValueError("there are too many")
-    if not arguments and not named:
-        raise ValueError("there are none")
-    first = arguments[0] if arguments else next(iter(named.values()))
-    if name == "DateOffsetSplit":
-        unit = arguments[1] if len(arguments) > 1 else named.get("unit")
-        val, test = first
-        if not all(isinstance(v, int) and not isinstance(v, bool) for v in (val, test)):
-            raise ValueError("the two offsets are whole numbers")
-        if not val < test:
-            raise ValueError(f"val ({val}) comes before test ({test})")
-        return DateOffsetSplit(val, test, None if unit is None else Unit(unit))
-    if len(arguments) + len(named) != 1:
-        raise ValueError("there is exactly one")
-    if name == "ManualSplit":
-        if not isinstance(first, str):
-            raise TypeError("the column is a text")
-        return ManualSplit(first)
-    if name == "TimeRangeSplit":
-        a, b, c = (_range(r) for r in first)
-        ordered = [a, b, c]
-        for left, right in pairwise(ordered):
-            if left[1] > right[0]:
-                raise ValueError("ranges follow one another and do not overlap")
-        return TimeRangeSplit((a, b, c))
-    ratios = _ratios(first)
-    match name:
-        case "TemporalSplit":
-            return TemporalSplit(ratios)
-        case "RandomSplit":
-            return RandomSplit(ratios)
-        case _:
-            return ApproxDateOffsetSplit(ratios)
-
-
-def _ratios(values: Sequence[Any]) -> Ratios:
-    train, val, test = (Fraction(str(v)) for v in values)
-    if min(train, val, test) <= 0:
-        raise ValueError("every ratio is above 0")
-    if abs(train + val + test - 1) > Fraction(1, 10**6):
-        raise ValueError(f"the ratios add up to {float(train + val + test):g}, not to 1")
-    return train, val, test
-
-
-def _range(pair: Sequence[Any]) -> tuple[int, int]:
-    start, end = (_moment(v) for v in pair)
-    if not start < end:
-        raise ValueError("a range starts before it ends")
-    return start, end
-
-
-def _moment(value: Any) -> int:
-    moment = parse_time(value) if isinstance(value, str) else None
-    if not isinstance(moment, datetime):
-        raise ValueError(f"{value!r} is not a time")  # noqa: TRY004 - a text that is no time
-    return from_datetime(moment)
+_LINKS = (TaskType.TEMPORAL_LINK_PREDICTION, TaskType.STATIC_LINK_PREDICTION)
 
 
 def split_counts(n: int, ratios: Ratios) -> tuple[int, int, int]:
@@ -220,25 +71,100 @@ def split_counts(n: int, ratios: Ratios) -> tuple[int, int, int]:
     return n - held, held - test, test
 
 
-def split_anchors(anchors: Times, frame: Frame, split: Split) -> npt.NDArray[np.int8]:
+class Assigned(NamedTuple):
+    """The split of each anchor, and the rule that gave it.
+
+    Attributes:
+        split: int8[n]: 0 train, 1 val, 2 test, ``LEFT_OUT``.
+        rule: The rule.
+        note: A sentence where it is not the rule that one would expect; empty otherwise.
+    """
+
+    split: npt.NDArray[np.int8]
+    rule: Split
+    note: str = ""
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many anchors are train, val and test."""
+        train, val, test = (int((self.split == s).sum()) for s in range(3))
+        return train, val, test
+
+    @property
+    def fills(self) -> bool:
+        """Whether no split is empty."""
+        return min(self.counts) > 0
+
+
+def default_split(query: CheckedQuery, frame: Frame) -> Split:
+    """Return the split of a temporal query whose plan says nothing.
+
+    Links: the newest window is test, the one before it val. Forecasts: the same with whole
+    horizons. All others: 80, 10 and 10 % of the anchors.
+    """
+    if query.task_type in _LINKS:
+        reach = max(w.end for w in frame.windows if w.unit is frame.unit)
+        return DateOffsetSplit(-reach, 0, frame.unit)
+    if query.task_type is TaskType.FORECASTING:
+        whole = frame.horizon * frame.length
+        return DateOffsetSplit(-2 * whole + frame.length, -whole + frame.length, frame.unit)
+    return ApproxDateOffsetSplit()
+
+
+def split_by_default(
+    anchors: Times, frame: Frame, query: CheckedQuery, last: int | None = None
+) -> Assigned:
+    """Give anchors to splits by the query's default.
+
+    The default of links and forecasts counts back from the newest anchor that there can be. Where
+    that leaves a split empty (nothing happens there, or a step of one's own does not meet it), the
+    newest anchor is test and the newest one before whose windows do not overlap is val; the note
+    says so.
+    """
+    rule = default_split(query, frame)
+    found = assign_anchors(anchors, frame, rule, last)
+    if found.fills or isinstance(rule, ApproxDateOffsetSplit):
+        return found
+    low, high = frame.spans(anchors)
+    other = Assigned(
+        _from_the_newest(anchors, low, high, 1, 1),
+        rule,
+        f"The default {split_text(rule)} does not fill three splits here: the newest anchor is "
+        "test instead, and the newest before it whose windows do not overlap is val.",
+    )
+    return other if other.fills else found
+
+
+def split_anchors(
+    anchors: Times, frame: Frame, split: Split, last: int | None = None
+) -> npt.NDArray[np.int8]:
     """Return the split of each anchor: 0 train, 1 val, 2 test, ``LEFT_OUT``.
 
-    ``anchors`` ascend and are distinct. Raises ``task.too_few_anchors`` when a split would be
-    empty, and ``task.invalid_split`` when the split is none for temporal queries.
+    ``anchors`` ascend and are distinct; ``last`` is the newest anchor that there can be, the newest
+    of them unless given: what ``DateOffsetSplit`` counts from. Raises ``task.too_few_anchors`` when
+    a split would be empty, and ``task.invalid_split`` when the split is none for temporal queries.
     """
+    found = assign_anchors(anchors, frame, split, last)
+    if not found.fills:
+        raise too_few_anchors(found, frame)
+    return found.split
+
+
+def assign_anchors(anchors: Times, frame: Frame, split: Split, last: int | None = None) -> Assigned:
+    """Give anchors to splits as ``split_anchors`` does; a split may stay empty."""
     low, high = frame.spans(anchors)
     match split:
         case ApproxDateOffsetSplit(ratios=ratios):
-            return _by_count(anchors, low, high, ratios, frame)
-        case DateOffsetSplit(val=val, test=test, unit=unit):
-            last = anchors[-1:] if len(anchors) else np.zeros(1, dtype=np.int64)
-            test_from = int(shift(last, test, unit or frame.unit)[0])
-            val_from = int(shift(last, val, unit or frame.unit)[0])
-            wanted = np.where(anchors >= test_from, 2, np.where(anchors >= val_from, 1, 0))
+            _, val, test = split_counts(len(anchors), ratios)
+            return Assigned(_from_the_newest(anchors, low, high, val, test), split)
+        case DateOffsetSplit():
+            newest = last if last is not None else int(anchors[-1]) if len(anchors) else 0
+            return Assigned(_by_date(anchors, high, frame, split, newest), split)
         case TimeRangeSplit(ranges=ranges):
-            wanted = np.full(len(anchors), LEFT_OUT)
+            wanted = np.full(len(anchors), LEFT_OUT, dtype=np.int8)
             for number, (start, end) in enumerate(ranges):
                 wanted[(anchors >= start) & (anchors < end)] = number
+            return Assigned(_without_overlap(wanted, low, high), split)
         case _:
             raise InvalidRequest(
                 f"{type(split).__name__} is no split for a query with a window",
@@ -246,26 +172,46 @@ def split_anchors(anchors: Times, frame: Frame, split: Split) -> npt.NDArray[np.
                 hint="Use ApproxDateOffsetSplit, DateOffsetSplit or TimeRangeSplit: whole anchors "
                 "in time order.",
             )
-    return _without_overlap(wanted, low, high, len(anchors), frame)
 
 
-def _by_count(
-    anchors: Times,
-    low: Times,
-    high: Times,
-    ratios: Ratios,
-    frame: Frame,
+def _by_date(
+    anchors: Times, high: Times, frame: Frame, split: DateOffsetSplit, last: int
 ) -> npt.NDArray[np.int8]:
-    """Cut by counts from the newest on, stepping over anchors that overlap the newer split."""
+    """Cut at two moments: windows of a split end where those from the next moment on can start."""
+    unit = split.unit or frame.unit
+    # D - W with W the end of the first window: for a forecast later than the last anchor.
+    ahead = (frame.horizon - 1) * frame.length
+
+    def moment(offset: int) -> int:
+        if unit is frame.unit:  # one step of the calendar, so that months are clipped once
+            return int(shift([last], ahead + offset, unit)[0])
+        return int(shift(shift([last], ahead, frame.unit), offset, unit)[0])
+
+    result = np.zeros(len(anchors), dtype=np.int8)
+    # One after the other, the later cut last: what is at or after it is of the newer split.
+    for number, start in ((1, moment(split.val)), (2, moment(split.test))):
+        begins = int(frame.spans(np.array([start], dtype=np.int64))[0][0])
+        result[(anchors < start) & (high > begins)] = LEFT_OUT
+        result[anchors >= start] = number
+    return result
+
+
+def _from_the_newest(
+    anchors: Times, low: Times, high: Times, val: int, test: int
+) -> npt.NDArray[np.int8]:
+    """Take ``test`` anchors from the newest on and ``val`` before them, train the rest.
+
+    Anchors whose windows overlap the newer split are stepped over.
+    """
     n = len(anchors)
-    _, val, test = split_counts(n, ratios)
     result = np.full(n, LEFT_OUT, dtype=np.int8)
-    result[max(0, n - test) :] = 2
-    stop = _ends_before(high, low, max(0, n - test))
-    result[max(0, stop - val) : stop] = 1
-    stop = _ends_before(high, low, max(0, stop - val))
-    result[:stop] = 0
-    return _require_all(result, n, frame)
+    first = max(0, n - test)
+    result[first:] = 2
+    stop = _ends_before(high, low, first)
+    first = max(0, stop - val)
+    result[first:stop] = 1
+    result[: _ends_before(high, low, first)] = 0
+    return result
 
 
 def _ends_before(high: Times, low: Times, first: int) -> int:
@@ -275,30 +221,30 @@ def _ends_before(high: Times, low: Times, first: int) -> int:
     return min(first, int(np.searchsorted(high, low[first], side="right")))
 
 
-def _without_overlap(
-    wanted: npt.NDArray[np.int64], low: Times, high: Times, n: int, frame: Frame
-) -> npt.NDArray[np.int8]:
+def _without_overlap(wanted: npt.NDArray[np.int8], low: Times, high: Times) -> npt.NDArray[np.int8]:
     """Leave out the anchors of an older split that overlap the windows of a newer one."""
-    result = wanted.astype(np.int8)
+    result = wanted.copy()
     for older in (1, 0):
         newer = result > older
         if newer.any():
             result[(result == older) & (high > low[newer].min())] = LEFT_OUT
-    return _require_all(result, n, frame)
+    return result
 
 
-def _require_all(result: npt.NDArray[np.int8], n: int, frame: Frame) -> npt.NDArray[np.int8]:
-    have = [int((result == s).sum()) for s in range(3)]
-    if min(have) > 0:
-        return result
-    counts = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, have, strict=True))
-    left_out = int((result == LEFT_OUT).sum())
+def too_few_anchors(found: Assigned, frame: Frame, mends: str = "") -> TaskError:
+    """Return the error of splits that are not filled; ``mends`` says what would fill them."""
+    n = len(found.split)
+    counts = ", ".join(f"{name} {c}" for name, c in zip(SPLITS, found.counts, strict=True))
+    left_out = int((found.split == LEFT_OUT).sum())
     between = f", with {left_out} left out because their windows overlap" if left_out else ""
-    raise TaskError(
+    horizons = "windows" if frame.horizon == 1 else f"horizons of {frame.horizon} windows"
+    length = frame.length * frame.horizon
+    return TaskError(
         f"{n} anchor{'s' if n != 1 else ''} with examples do not fill three splits "
         f"({counts}{between}); at least 3 whose windows do not overlap are needed",
         code="task.too_few_anchors",
-        hint=f"Three windows of {frame.length} {frame.unit.value} must fit one after another, with "
+        hint=mends
+        or f"Three {horizons} of {length} {frame.unit.value} must fit one after another, with "
         "some history before the first: bring a longer history, shorten the window, widen "
         "start_time, end_time and the train offsets, or set a smaller timeframe_step where it is "
         "longer than the window.",
@@ -351,6 +297,14 @@ def split_rows(
     result = np.empty(len(ranks), dtype=np.int8)
     result[order] = np.repeat(np.array([0, 1, 2], dtype=np.int8), [train, val, test])
     return result
+
+
+def key_ranks(keys: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the place of each key in ascending order, which no order of rows changes."""
+    order = pc.sort_indices(keys).to_numpy()
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks
 
 
 def check_no_overlap(

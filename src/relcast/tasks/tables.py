@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,23 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from relcast.core.clock import isoformat
-from relcast.core.errors import SourceError, TaskError
+from relcast.core.errors import TaskError
+from relcast.core.schema import TaskType
 from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.examples import Examples
-from relcast.tasks.offsets import to_datetime
+from relcast.tasks.offsets import iso
 from relcast.tasks.report import TrainingTableReport
+from relcast.tasks.saved import dense_rows, read_table, write_table
 from relcast.tasks.splits import SPLITS
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
 __all__ = ["PredictionTable", "TrainingTable"]
-
-_METADATA = b"relcast"
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,8 @@ class TrainingTable:
         snapshot_id: The snapshot whose rows ``examples.entity`` names.
         examples: The rows, in ascending order of (anchor, entity row); none is left out of a split.
         report: What is in the table and what was dropped.
+        entity_keys: The primary key of every row of the entity table.
+        item_keys: For links, the primary key of every row of the table whose rows are listed.
     """
 
     query: CheckedQuery
@@ -47,6 +44,7 @@ class TrainingTable:
     examples: Examples
     report: TrainingTableReport
     entity_keys: pa.Array = field(repr=False)
+    item_keys: pa.Array | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -58,8 +56,10 @@ class TrainingTable:
     def to_arrow(self) -> pa.Table:
         """Return ``ENTITY[, TIMESTAMP], TARGET[, WEIGHT], SPLIT``.
 
-        ``ENTITY`` has the key's own type, ``TIMESTAMP`` is timestamp[ns], ``TARGET`` is bool
-        (binary), float64 (regression) or the class's own value, ``SPLIT`` is train, val or test.
+        ``ENTITY`` has the key's own type, ``TIMESTAMP`` is timestamp[ns], ``SPLIT`` is train, val
+        or test. ``TARGET`` is bool (binary), float64 (regression), the class's own value
+        (multiclass), list<double> (forecasting), list<class value> (multilabel) or list<item key>
+        (links); no list has a NULL in it.
         """
         examples = self.examples
         columns: dict[str, Any] = {"ENTITY": self.keys()}
@@ -73,12 +73,19 @@ class TrainingTable:
         return pa.table(columns)
 
     def _target(self) -> pa.Array:
-        target, classes = self.examples.target, self.examples.classes
+        target, classes, lists = self.examples.target, self.examples.classes, self.examples.lists
+        if lists is not None:
+            known = self.item_keys if classes is None else pa.array(classes)
+            if known is None:
+                raise TaskError("A training table of links cannot be written without its items")
+            return _as_lists(lists.offsets, known.take(pa.array(lists.values)))
         if target is None:
             raise TaskError("A training table without targets cannot be written")
+        if target.ndim == 2:
+            return _as_lists(np.arange(len(target) + 1) * target.shape[1], pa.array(target.ravel()))
         if classes is not None:
             return pa.array(classes).take(pa.array(target.astype(np.int64)))
-        if self.query.task_type.value == "binary_classification":
+        if self.query.task_type is TaskType.BINARY_CLASSIFICATION:
             return pa.array(target == 1)
         return pa.array(target)
 
@@ -93,7 +100,7 @@ class TrainingTable:
             "classes": None if classes is None else list(classes),
             "report": self.report.to_json(),
         }
-        _write(self.to_arrow(), Path(path), details)
+        write_table(self.to_arrow(), Path(path), details)
 
     @classmethod
     def load(
@@ -105,8 +112,15 @@ class TrainingTable:
         """
         from relcast.tasks.own_rows import read_saved
 
-        rows, details = _read(Path(path), "training table", query)
+        rows, details = read_table(Path(path), "training table", query)
         return read_saved(rows, details, snapshot.id, relations, query)
+
+
+def _as_lists(offsets: npt.NDArray[np.int64], values: pa.Array) -> pa.Array:
+    """Return lists, with long offsets where there are more values than short ones can count."""
+    if len(values) <= np.iinfo(np.int32).max:
+        return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,7 @@ class PredictionTable:
         """The newest anchor in ISO 8601; None for a static query or without rows."""
         if self.anchor is None or len(self.anchor) == 0:
             return None
-        return isoformat(to_datetime(int(self.anchor.max())))
+        return iso(self.anchor.max())
 
     def keys(self) -> pa.Array:
         """Return the entity's primary key of every row, in its own type."""
@@ -158,7 +172,7 @@ class PredictionTable:
             "task_type": self.query.task_type.value,
             "dropped": self.dropped,
         }
-        _write(self.to_arrow(), Path(path), details)
+        write_table(self.to_arrow(), Path(path), details)
 
     @classmethod
     def load(
@@ -168,52 +182,10 @@ class PredictionTable:
 
         Raises ``task.unreadable_table`` for a file of another kind or another query.
         """
-        rows, details = _read(Path(path), "prediction table", query)
-        table = relations.table(query.entity_table)
-        entity = table.key_index(rows.column("ENTITY")).astype(np.int64, copy=False)
-        if (entity < 0).any():
-            raise TaskError(
-                f"{int((entity < 0).sum())} rows of {path} name entities that are not in this "
-                "snapshot",
-                code="task.unreadable_table",
-                hint="Load it with the snapshot it was made from, or make it again.",
-            )
+        rows, details = read_table(Path(path), "prediction table", query)
+        entity = dense_rows(rows.column("ENTITY"), relations, query.entity_table)
         anchor = None
         if "TIMESTAMP" in rows.column_names:
             anchor = rows.column("TIMESTAMP").cast(pa.int64()).to_numpy()
-        return cls(
-            query, snapshot.id, entity, anchor, dict(details.get("dropped", {})), table.keys()
-        )
-
-
-def _write(rows: pa.Table, path: Path, details: dict[str, Any]) -> None:
-    metadata = {_METADATA: json.dumps(details).encode()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        with staging.open("wb") as file:
-            pq.write_table(rows.replace_schema_metadata(metadata), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
-
-
-def _read(path: Path, kind: str, query: CheckedQuery) -> tuple[pa.Table, dict[str, Any]]:
-    try:
-        rows = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(
-            f"{path} cannot be read as Parquet: {error}",
-            code="task.unreadable_table",
-            hint="Make the table again.",
-        ) from error
-    details = json.loads((rows.schema.metadata or {}).get(_METADATA, b"{}"))
-    if details.get("kind") != kind or details.get("query") != query.text:
-        raise TaskError(
-            f"{path} is not a {kind} of this query",
-            code="task.unreadable_table",
-            hint="To use rows of your own, give them as such: they are joined by their keys.",
-        )
-    return rows, details
+        keys = relations.table(query.entity_table).keys()
+        return cls(query, snapshot.id, entity, anchor, dict(details.get("dropped", {})), keys)
