@@ -21,8 +21,8 @@ from relcast.learners.metrics import metrics_of
 from relcast.learners.probe import Probe, probe_future
 from relcast.learners.protocol import Asked, Predictor, Target
 from relcast.learners.trees import TreeModel
-from relcast.pql.ast import CheckedQuery, aggregations
-from relcast.tasks.offsets import EARLIEST, shift
+from relcast.pql.ast import CheckedQuery
+from relcast.tasks.anchors import Frame
 
 if TYPE_CHECKING:
     from relcast.relations import Relations
@@ -175,14 +175,8 @@ def _gaps(query: CheckedQuery, folds: Folds) -> tuple[Gap, ...]:
 
 
 def _window_begin(query: CheckedQuery, anchor: Index) -> Index:
-    begins = [
-        np.full(len(anchor), EARLIEST)
-        if part.window.start is None
-        else shift(anchor, part.window.start, part.window.unit)
-        for part in aggregations(query.query.target)
-        if part.window is not None
-    ]
-    return np.min(begins, axis=0) if begins else anchor
+    begin: Index = Frame.of(query).spans(anchor)[0]
+    return begin
 
 
 def suspicious_features(

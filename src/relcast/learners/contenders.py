@@ -67,11 +67,15 @@ def make_baselines(
 
 def _past_window(features: FeatureSet) -> FeatureSet | None:
     """Return the feature that is the target over the window that ends at the anchor."""
+    target = features.target
+    whole = "value"
+    if target is not None and target.condition is not None:
+        whole = "truth"
+    elif target is not None and target.formula is not None:
+        whole = "formula"
     for number, feature in enumerate(features.features):
         recipe = feature.recipe
-        newest = recipe.family == "past" and recipe.other == 0
-        whole = "value" if features.target is None or features.target.condition is None else "truth"
-        if newest and recipe.measure == whole:
+        if recipe.family == "past" and recipe.other == 0 and recipe.measure == whole:
             return features.select([number])
     return None
 
@@ -89,7 +93,7 @@ def _latest_value(features: FeatureSet, query: CheckedQuery) -> FeatureSet | Non
             and feature.column == part.column.column
             and stream is not None
             and not stream.seed
-            and stream.down == (part.link,)
+            and stream.down == tuple(reversed(part.path))
         ):
             return features.select([number])
     return None

@@ -13,6 +13,7 @@ from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
 from relcast.learners.publishing import publish
+from relcast.pql.support import require_supported
 
 if TYPE_CHECKING:
     from relcast.pql.ast import CheckedQuery
@@ -42,7 +43,7 @@ def fit(
         progress: Stages ``Training`` (in trials) and ``Evaluation`` (in steps); reports
             ``{"learner", "trial", "iteration", "metric", "validation"}``.
 
-    Raises ``model.other_query``, ``model.task_type``, ``model.one_class``,
+    Raises ``pql.task_not_supported_yet``, ``model.other_query``, ``model.one_class``,
     ``model.no_training_rows``, ``model.no_validation_rows``, ``plan.unknown_metric``, and
     ``Cancelled``.
     """
@@ -54,6 +55,7 @@ def fit(
             code="model.other_query",
             hint="Make the training table of the query that is to be fitted.",
         )
+    require_supported(asked)
     metric = chosen.tune_metric_for(asked.task_type)
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
     folds = make_folds(table.examples, asked, chosen.regime)

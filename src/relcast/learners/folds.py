@@ -13,8 +13,9 @@ from relcast.core.schema import TaskType
 from relcast.learners.plan import Regime
 from relcast.learners.protocol import Asked, Target
 from relcast.learners.training import Fold
-from relcast.pql.ast import CheckedQuery, aggregations
-from relcast.tasks.offsets import shift
+from relcast.pql.ast import CheckedQuery
+from relcast.pql.support import require_supported
+from relcast.tasks.anchors import Frame
 
 if TYPE_CHECKING:
     from relcast.tasks import Examples
@@ -58,21 +59,21 @@ class Folds:
 
 def label_known_at(query: CheckedQuery, anchor: Index) -> Index:
     """Return when the label of each anchor is complete: the end of its last window, int64 ns."""
-    ends = [
-        shift(anchor, part.window.end, part.window.unit)
-        for part in aggregations(query.query.target)
-        if part.window is not None
-    ]
-    return np.max(ends, axis=0) if ends else anchor
+    if not query.temporal:
+        return anchor
+    known: Index = Frame.of(query).spans(anchor)[1]
+    return known
 
 
 def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds:
     """Split examples into folds.
 
     In the frozen regime rows of validation and test see nothing after the first anchor of their
-    split. Raises ``model.no_labels``, ``model.no_training_rows``, ``model.no_validation_rows`` and
+    split. Raises ``pql.task_not_supported_yet``, ``model.no_labels``, ``model.no_training_rows``,
+    ``model.no_validation_rows`` and
     ``model.one_class``.
     """
+    require_supported(query)
     if examples.target is None or examples.split is None:
         raise ModelError(
             "The training table has no targets or no splits",

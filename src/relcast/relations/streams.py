@@ -2,12 +2,13 @@
 
 A chain of links is folded into one grouping, so that whatever reads one link reads a chain as
 well. An event of a chain is known from the latest of its links' times, and over from the earliest
-of their end times.
+of their end times. Where a window is one of the events' own times, they stand in that order and
+``known`` says when the rows between were there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class Events:
         time: int64[events] ns UTC from which each event is known; empty when all always are.
         over: int64[events] ns UTC from which each event is no longer usable (``NEVER`` where it
             does not end); empty when none ends.
+        known: int64[events] ns UTC from which the rows between are known; empty when that is no
+            later than ``time``.
     """
 
     table: str
@@ -40,6 +43,7 @@ class Events:
     rows: npt.NDArray[Any]
     time: Times
     over: Times
+    known: Times = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @property
     def timed(self) -> bool:
@@ -59,39 +63,63 @@ def events_of(relations: Relations, table: str) -> Events:
     return _frozen(table, indptr, rows, time, _over(arrays, rows))
 
 
-def events_below(relations: Relations, links: tuple[Link, ...]) -> Events:
-    """Return the events of one link, or of a chain of two.
+def events_below(
+    relations: Relations, links: tuple[Link, ...], *, by_own_time: bool = False
+) -> Events:
+    """Return the events of one link, or of a chain of links.
 
-    ``links[0]`` points to the owners; ``links[1]``, where there is one, points to the table of
-    ``links[0]``.
+    ``links[0]`` points to the owners, and each further link to the table of the one before.
+    ``by_own_time`` orders the events of a chain by their own table's time, ties as in that table,
+    and not by when the whole chain was there.
     """
     first = relations.link(links[0])
-    middle = relations.table(links[0].table)
+    table = relations.table(links[0].table)
     if len(links) == 1:
         time = _none() if first.child_time is None else first.child_time
-        return _frozen(links[0].table, first.indptr, first.child, time, _over(middle, first.child))
-    second = relations.link(links[1])
-    last = relations.table(links[1].table)
-    fan = np.diff(second.indptr)[first.child]
-    owner = np.repeat(first.parent[first.child], fan)
-    through = np.repeat(first.child, fan)
-    start = np.repeat(second.indptr[first.child], fan)
-    offset = np.arange(len(start)) - np.repeat(np.cumsum(fan) - fan, fan)
-    rows = second.child[start + offset]
-    known = [t[r] for t, r in ((middle.time, through), (last.time, rows)) if t is not None]
-    order = np.arange(len(rows))
-    if known:
-        time = np.maximum.reduce(known)
-        order = np.argsort(time, kind="stable")
-    indptr, place = kernels.group_by_parent(owner, order, len(first.indptr) - 1)
-    ends = [e for e in (_over(middle, through), _over(last, rows)) if len(e)]
+        return _frozen(links[0].table, first.indptr, first.child, time, _over(table, first.child))
+    rows: npt.NDArray[Any] = first.child
+    owner = first.parent[rows]
+    between, over = _time(table, rows), _over(table, rows)
+    own = between
+    for number, link in enumerate(links[1:], start=2):
+        arrays, table = relations.link(link), relations.table(link.table)
+        fan = np.diff(arrays.indptr)[rows]
+        start = np.repeat(arrays.indptr[rows], fan)
+        offset = np.arange(len(start)) - np.repeat(np.cumsum(fan) - fan, fan)
+        owner, between, over = (
+            np.repeat(part, fan) if len(part) else part for part in (owner, between, over)
+        )
+        rows = arrays.child[start + offset]
+        own, over = _time(table, rows), _merged(np.minimum, over, _over(table, rows))
+        if number < len(links):
+            between = _merged(np.maximum, between, own)
+    if by_own_time:
+        time, known = own, between
+        place = np.empty(table.rows, dtype=np.int64)
+        place[table.order] = np.arange(len(table.order))
+        order = np.argsort(place[rows], kind="stable")
+    else:
+        time, known = _merged(np.maximum, between, own), _none()
+        order = np.argsort(time, kind="stable") if len(time) else np.arange(len(rows))
+    indptr, chosen = kernels.group_by_parent(owner, order, len(first.indptr) - 1)
     return _frozen(
-        links[1].table,
+        links[-1].table,
         indptr,
-        rows[place],
-        time[place] if known else _none(),
-        np.minimum.reduce(ends)[place] if ends else _none(),
+        rows[chosen],
+        *(part[chosen] if len(part) else part for part in (time, over, known)),
     )
+
+
+def _time(table: TableArrays, rows: npt.NDArray[Any]) -> Times:
+    return _none() if table.time is None else table.time[rows]
+
+
+def _merged(how: Any, one: Times, other: Times) -> Times:
+    """Return the later or earlier of two times of each event, where an empty one says nothing."""
+    if not len(one) or not len(other):
+        return other if not len(one) else one
+    merged: Times = how(one, other)
+    return merged
 
 
 def _over(table: TableArrays, rows: npt.NDArray[Any]) -> Times:
@@ -105,9 +133,17 @@ def _none() -> Times:
     return np.empty(0, dtype=np.int64)
 
 
-def _frozen(table: str, indptr: Times, rows: npt.NDArray[Any], time: Times, over: Times) -> Events:
+def _frozen(
+    table: str,
+    indptr: Times,
+    rows: npt.NDArray[Any],
+    time: Times,
+    over: Times,
+    known: Times | None = None,
+) -> Events:
     """Make every array read-only, as mapped ones are, so that kernels compile once."""
-    views = [array.view() for array in (indptr, rows, time, over)]
+    arrays = (indptr, rows, time, over, _none() if known is None else known)
+    views = [array.view() for array in arrays]
     for view in views:
         view.setflags(write=False)
-    return Events(table, views[0], views[1], views[2], views[3])
+    return Events(table, *views)

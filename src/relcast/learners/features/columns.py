@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from relcast.core.schema import Column, Dtype, Stype
 from relcast.pql.ast import (
     Aggregation,
     And,
+    Arithmetic,
     CheckedQuery,
     ColumnRef,
     Comparison,
@@ -125,7 +127,7 @@ def _counts(column: Column) -> bool:
     return column.dtype.is_number or column.dtype is Dtype.bool
 
 
-def target_columns(node: Expression | None) -> set[tuple[str, str]]:
+def target_columns(node: Expression | int | Decimal | None) -> set[tuple[str, str]]:
     """Return every column that a target is computed from, filters included."""
     match node:
         case ColumnRef(table=table, column=str(column)):
@@ -134,6 +136,8 @@ def target_columns(node: Expression | None) -> set[tuple[str, str]]:
             return target_columns(operand)
         case Aggregation(column=column, where=where):
             return target_columns(column) | target_columns(where)
+        case Arithmetic(left=left, right=right):
+            return _union(target_columns(part) for part in (left, right))
         case Not(condition=inner):
             return target_columns(inner)
         case And(left=left, right=right) | Or(left=left, right=right):

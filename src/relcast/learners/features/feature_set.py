@@ -22,7 +22,7 @@ from relcast.relations import Relations
 
 __all__ = ["FORMAT", "FeatureMatrix", "FeatureSet"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON."""
 
 _CHUNK = 8192

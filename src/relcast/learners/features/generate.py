@@ -18,8 +18,8 @@ from relcast.learners.features.phrases import Phrases
 from relcast.learners.features.spec import Feature, Recipe, Step, Stream, Value
 from relcast.learners.features.target import Target
 from relcast.learners.features.windows import ALL, YEAR, Window, choose, typical_gap
-from relcast.pql.ast import AggregationKind, CheckedQuery
-from relcast.relations import Relations
+from relcast.pql.ast import AggregationKind, CheckedQuery, aggregations
+from relcast.relations import Relations, events_below
 
 __all__ = ["generate"]
 
@@ -65,15 +65,21 @@ class _Offers:
         self.phrases = Phrases(self.graph, self.entity_table)
         gap, self.span = float("nan"), 0
         if self.target is not None:
-            link = self.target.aggregations[0].link
-            arrays, moments = self.relations.link(link), self.relations.table(link.table).time
-            if arrays.child_time is not None and moments is not None:
+            part = self.target.aggregations[0]
+            events = events_below(self.relations, part.down)
+            moments = self.relations.table(part.table).time
+            if moments is not None:
                 owners = self.columns.known(self.entity_table)
-                gap = typical_gap(arrays.indptr, arrays.child_time, owners, self.until)
-                past = moments[self.columns.known(link.table)]
+                gap = typical_gap(events.indptr, events.time, owners, self.until)
+                past = moments[self.columns.known(part.table)]
                 if len(past):
                     last = int(past.max()) if self.until is None else self.until
                     self.span = max(0, last - int(past.min()))
+        self.answer = {
+            a.path[-1]
+            for a in aggregations(self.query.query.target)
+            if not self.query.temporal and a.path
+        }
         self.windows = choose(self.target, gap, self.span)
         self.horizon = self.windows[0].width if self.target is not None else 0
 
@@ -102,6 +108,16 @@ class _Offers:
                 recipe = Recipe("past", "mean", value=value, other=k)
                 self._add(0.05, f"mean of {what} in {label}", recipe, part, label)
             self._target_stream(number, value)
+        if self.target.formula is not None:
+            part = self.target.aggregations[0]
+            for k in range(min(4, reach)):
+                label = self.phrases.back(part, k)
+                recipe = Recipe("past", "formula", other=k)
+                self._add(0.0 + 0.01 * k, f"target in {label}", recipe, part, label)
+            for k in spans:
+                label = _last_windows(k)
+                recipe = Recipe("past", "mean formula", other=k)
+                self._add(0.05, f"mean of target in {label}", recipe, part, label)
         if self.target.condition is not None:
             part = self.target.aggregations[0]
             for k in range(min(3, reach)):
@@ -122,7 +138,7 @@ class _Offers:
         part = self.target.aggregations[number]
         if part.where is None:
             return  # its rows are the entity's rows: ``below`` has them all
-        stream = Stream(part.table, (), (part.link,))
+        stream = Stream(part.table, (), part.down)
         self._timing(0.1, stream, value)
         holds = Value("holds", part.table, part.column, number=number)
         self._means(0.06, stream, holds, self.windows)
@@ -147,20 +163,28 @@ class _Offers:
             self._add(1.2, name, Recipe("calendar", part), None, None)
 
     def below(self) -> None:
-        """Offer windows over the events below the entity, over one link and over two."""
-        targets = {p.link for p in self.target.aggregations} if self.target else set()
-        links = sorted(self.graph.links_to(self.entity_table), key=lambda link: link not in targets)
+        """Offer windows over the events below the entity, over one link and over two.
+
+        The target's own rows come first, however many links away they are. What a static list is
+        made of is the answer itself and no feature.
+        """
+        wanted = [p.down for p in self.target.aggregations] if self.target else []
+        direct = {down[0] for down in wanted}
+        links = [link for link in self.graph.links_to(self.entity_table) if link not in self.answer]
+        links.sort(key=lambda link: link not in direct)
+        for down in dict.fromkeys(d for d in wanted if len(d) > 1):
+            self._stream(1.1, Stream(down[-1].table, (), down), across=True)
         for place, link in enumerate(links):
-            rank = 1.1 if link in targets else 2.0 + 0.3 * min(place, 4)
+            rank = 1.1 if (link,) in wanted else 2.0 + 0.3 * min(place, 4)
             self._stream(rank, Stream(link.table, (), (link,)), across=True)
             for second in self.graph.links_to(link.table):
-                if second.table != self.entity_table:
+                if second.table != self.entity_table and (link, second) not in wanted:
                     stream = Stream(second.table, (), (link, second))
                     self._stream(rank + 2.0, stream, across=False)
 
     def around(self) -> None:
         """Offer what happened to the parents: the entity's own, and those of its latest events."""
-        targets = {p.link for p in self.target.aggregations} if self.target else set()
+        targets = {p.down[0] for p in self.target.aggregations} if self.target else set()
         for link in self.graph.links_from(self.entity_table):
             self._parent(2.2, (Step("up", link),))
         if self.target is None:
@@ -186,6 +210,8 @@ class _Offers:
         wanted = {p.column for p in self.target.aggregations} if self.target else set()
         for link in self.graph.links_to(seed[-1].table):
             if not self._timed(link.table) and self.target is not None:
+                continue
+            if link.table in {answer.table for answer in self.answer}:
                 continue
             stream = Stream(link.table, seed, (link,))
             near = link.table in tables

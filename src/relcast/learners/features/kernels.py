@@ -19,6 +19,7 @@ from relcast.relations.kernels import known_end
 __all__ = [
     "bucket_codes",
     "bucket_numbers",
+    "bucket_spread",
     "recent_codes",
     "recent_numbers",
     "timing",
@@ -342,6 +343,52 @@ def bucket_numbers(
             out[i, k, 3] = high
             out[i, k, 4] = first
             out[i, k, 5] = last
+
+
+@njit(nogil=True, cache=True)
+def bucket_spread(
+    indptr: Any,
+    time: Any,
+    over: Any,
+    known: Any,
+    values: Any,
+    owners: Any,
+    anchors: Any,
+    edges: Any,
+    which: Any,
+    out: Any,
+) -> None:
+    """Write median and sample standard deviation per past window: ``out`` [n, K, 2].
+
+    The deviation of fewer than two values is NaN. Windows as in ``bucket_numbers``.
+    """
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        begin, j = 0, -1
+        if p >= 0:
+            begin = indptr[p]
+            j = known_end(time, begin, indptr[p + 1], a) - 1
+        for k in range(out.shape[1]):
+            limit = edges[which[i], k + 1]
+            first = j
+            while j >= begin and time[j] > limit:
+                j -= 1
+            found = np.empty(first - j)
+            count = 0
+            for m in range(j + 1, first + 1):
+                v = values[m]
+                if not np.isnan(v) and usable(over, known, m, a):
+                    found[count] = v
+                    count += 1
+            out[i, k, 0] = np.nan
+            out[i, k, 1] = np.nan
+            if count > 0:
+                ordered = np.sort(found[:count])
+                low, high = ordered[(count - 1) // 2], ordered[count // 2]
+                out[i, k, 0] = low + (high - low) / 2 if high != low else low
+            if count > 1:
+                mean = ordered[0] + np.mean(ordered - ordered[0])
+                out[i, k, 1] = np.sqrt(np.sum((ordered - mean) ** 2) / (count - 1))
 
 
 @njit(nogil=True, cache=True)

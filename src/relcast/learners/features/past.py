@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from relcast.learners.features import kernels
+from relcast.learners.features.conditions import Operand, Tree, calculated, holds
 from relcast.learners.features.families import Block
 from relcast.learners.features.resolver import Resolver
-from relcast.learners.features.spec import Feature, Stream
-from relcast.learners.features.target import Operand, TargetAggregation, holds
+from relcast.learners.features.spec import Feature
+from relcast.learners.features.target import TargetAggregation
 from relcast.pql.ast import AggregationKind
 
 __all__ = ["past"]
 
 Rows = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _COLUMN = {
     AggregationKind.COUNT: 0,
@@ -30,18 +32,19 @@ _COLUMN = {
 }
 _EMPTY_IS_ZERO = (AggregationKind.COUNT, AggregationKind.SUM, AggregationKind.COUNT_DISTINCT)
 _DISTINCT = (AggregationKind.COUNT_DISTINCT, AggregationKind.LIST_DISTINCT)
+_SPREAD = {AggregationKind.MEDIAN: 0, AggregationKind.STDDEV: 1}
 
 
 def past(resolver: Resolver, features: Sequence[Feature]) -> Block:
     """Compute past labels: values of window k, their statistics over K windows, and truth.
 
-    A window counts from the entity's first event on; a window whose aggregate is NULL (or, for a
-    condition, has a NULL part) does not count.
+    A window counts from the entity's first event on. One whose aggregate is NULL does not, nor
+    does one in which a comparison of a condition has a NULL part.
     """
     target = resolver.target
     if target is None:
         raise AssertionError("past labels need the target")
-    reach = max(f.recipe.other + (f.recipe.measure in ("value", "truth")) for f in features)
+    reach = max(f.recipe.other + (f.recipe.measure in _OF_ONE) for f in features)
     moments, which = np.unique(resolver.anchors, return_inverse=True)
     series = [
         _Series(resolver, part, number, part.edges(moments, reach), which)
@@ -50,38 +53,68 @@ def past(resolver: Resolver, features: Sequence[Feature]) -> Block:
 
     def fill(part: slice) -> Float:
         values = [s.compute(part) for s in series]
-        truth = None
+        formula = truth = None
+        if target.formula is not None:
+            formula = calculated(target.formula, values.__getitem__)
         if target.condition is not None:
             tests = [s.operand(v) for s, v in zip(series, values, strict=True)]
-
-            def operand(leaf: Mapping[str, Any]) -> Operand:
-                found: Operand = tests[leaf["aggregation"]]
-                return found
-
-            missing = np.logical_or.reduce([t.missing for t in tests])
-            truth = np.where(missing, np.nan, holds(target.condition, operand))
-            alive = np.logical_or.reduce([~np.isnan(v) for v in values])
-            truth = np.where(alive, truth, np.nan)
-        return np.stack([_measure(f, values, truth) for f in features], axis=1)
+            begun = np.logical_or.reduce([s.begun(part) for s in series])
+            truth = _truth(target.condition, tests, values, begun)
+        return np.stack([_measure(f, values, formula, truth) for f in features], axis=1)
 
     return Block(len(resolver.rows), None, fill)
 
 
-def _measure(feature: Feature, values: Sequence[Float], truth: Float | None) -> Float:
+_OF_ONE = ("value", "formula", "truth")
+_MEANS = ("mean", "mean formula", "frequency")
+"""Measures of one window, and means over several."""
+
+
+def _truth(
+    condition: Tree, tests: Sequence[Operand], values: Sequence[Float], begun: Bools
+) -> Float:
+    """Return 1 where the condition held in a window, 0 where not, NaN where it does not count."""
+    missing = ~begun
+
+    def operand(leaf: Mapping[str, Any]) -> Operand:
+        if "aggregation" in leaf:
+            of: Operand = tests[leaf["aggregation"]]
+            return of
+        found = calculated(leaf, values.__getitem__)
+        return Operand(found, np.isnan(found))
+
+    for leaf in _compared(condition):
+        missing = missing | operand(leaf).missing
+    return np.where(missing, np.nan, holds(condition, operand))
+
+
+def _compared(tree: Tree) -> Iterator[Mapping[str, Any]]:
+    """Yield the operands of a condition's comparisons; a null test needs no value."""
+    if "parts" in tree:
+        for part in tree["parts"]:
+            yield from _compared(part)
+    elif tree["op"] not in ("missing", "present"):
+        yield tree["operand"]
+
+
+def _measure(
+    feature: Feature, values: Sequence[Float], formula: Float | None, truth: Float | None
+) -> Float:
     recipe = feature.recipe
     number = recipe.value.number if recipe.value is not None else 0
-    if recipe.measure in ("truth", "frequency", "windows since"):
-        if truth is None:
-            raise AssertionError("only a condition has a truth")
+    table: Float | None = values[number]
+    if recipe.measure in ("formula", "mean formula"):
+        table = formula
+    elif recipe.measure in ("truth", "frequency", "windows since"):
         table = truth
-    else:
-        table = values[number]
-    if recipe.measure in ("value", "truth"):
+    if table is None:
+        raise AssertionError(f"the target has no {recipe.measure}")
+    if recipe.measure in _OF_ONE:
         return table[:, recipe.other]
-    if recipe.measure == "windows since":
-        met = table[:, : recipe.other] == 1.0
-        return np.where(met.any(axis=1), met.argmax(axis=1), np.nan)
-    return _mean(table[:, : recipe.other])
+    if recipe.measure in _MEANS:
+        return _mean(table[:, : recipe.other])
+    met = table[:, : recipe.other] == 1.0
+    return np.where(met.any(axis=1), met.argmax(axis=1), np.nan)
 
 
 def _mean(table: Float) -> Float:
@@ -101,9 +134,8 @@ class _Series:
 
         self.part, self.edges, self.which = part, np.ascontiguousarray(edges), which
         self.resolver = resolver
-        self.stream = Stream(part.table, (), (part.link,))
-        self.events = resolver.events(self.stream)
-        self.words: Sequence[str] | None = None
+        self.events = resolver.target_events(part)
+        self.words: Sequence[Any] | None = None
         value = Value("target", part.table, part.column, number=number)
         self.codes: npt.NDArray[np.int32] | None = None
         coded = part.column is not None and part.kind in (
@@ -135,6 +167,10 @@ class _Series:
             kernels.bucket_codes(
                 *common, self.codes, self.distinct, owners, anchors, self.edges, which, found
             )
+        elif part.kind in _SPREAD:
+            spread = np.empty((len(owners), windows, 2))
+            kernels.bucket_spread(*common, self.values, owners, anchors, self.edges, which, spread)
+            found = spread[:, :, _SPREAD[part.kind]]
         else:
             out = np.empty((len(owners), windows, 6))
             kernels.bucket_numbers(*common, self.values, owners, anchors, self.edges, which, out)
@@ -144,9 +180,14 @@ class _Series:
             else:
                 found = out[:, :, _COLUMN[part.kind]]
         if part.kind in _EMPTY_IS_ZERO:
-            begun = self._first(owners)
-            found = np.where(self.edges[which, :-1] >= begun[:, None], found, np.nan)
+            found = np.where(self.begun(rows), found, np.nan)
         return found
+
+    def begun(self, rows: slice) -> Bools:
+        """Return which windows end at the owner's first event or later, bool[range, K]."""
+        first = self._first(self.resolver.rows[rows])
+        result: Bools = self.edges[self.which[rows], :-1] >= first[:, None]
+        return result
 
     def _first(self, owners: Rows) -> Rows:
         """Return the time of each owner's first event; the latest time there is without one."""

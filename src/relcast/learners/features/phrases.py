@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from relcast.core.schema import Graph, Link
 from relcast.learners.features.spec import Step, Stream, Value
 from relcast.learners.features.target import TargetAggregation
@@ -20,6 +23,8 @@ _WORDS = {
     AggregationKind.FIRST: "first",
     AggregationKind.LAST: "last",
     AggregationKind.LIST_DISTINCT: "distinct",
+    AggregationKind.MEDIAN: "median",
+    AggregationKind.STDDEV: "standard deviation",
 }
 
 
@@ -34,7 +39,10 @@ class Phrases:
         """Return ``mean of results.position where the target's filter holds``."""
         what = f"{part.table}.{part.column or '*'}"
         where = " where the target's filter holds" if part.where is not None else ""
-        return f"{_WORDS[part.kind]} of {what}{where}{self._by(part.link)}"
+        through = self.stream(Stream(part.table, (), part.down))
+        if part.element is not None:
+            return f"whether {what} was {_shown(part.element)}{where}{through}"
+        return f"{_WORDS[part.kind]} of {what}{where}{through}"
 
     def back(self, part: TargetAggregation, k: int) -> str:
         """Return ``the last 30 days``, or ``the 30 days before the last 60`` for later windows."""
@@ -75,7 +83,8 @@ class Phrases:
         """Return where events belong, nothing for the entity's own over its only link."""
         if not stream.down:
             return " of all"
-        through = f" (through {stream.down[0].table})" if len(stream.down) > 1 else ""
+        between = " and ".join(link.table for link in stream.down[:-1])
+        through = f" (through {between})" if between else ""
         return f"{through}{self._by(stream.down[0])}{self.seed(stream.seed)}"
 
     def seed(self, seed: tuple[Step, ...]) -> str:
@@ -94,6 +103,12 @@ class Phrases:
         """Return `` (by origin)`` where the table has several links to one table."""
         twins = [k for k in self.graph.links_to(link.to) if k.table == link.table]
         return f" (by {link.foreign_key})" if len(twins) > 1 else ""
+
+
+def _shown(element: Mapping[str, Any]) -> str:
+    """Return a constant in JSON's words as a person writes it."""
+    kind, value = next(iter(element.items()))
+    return repr(value) if kind == "value" else str(value)
 
 
 def _months(number: int) -> str:

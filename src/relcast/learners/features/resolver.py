@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from relcast.core.schema import Link
 from relcast.learners.features import kernels
+from relcast.learners.features.conditions import Operand, holds
 from relcast.learners.features.spec import Step, Stream, Value
-from relcast.learners.features.target import Operand, Target, holds
+from relcast.learners.features.target import Target, TargetAggregation
 from relcast.relations import (
     NEVER,
     NOT_A_TIME,
@@ -115,6 +116,16 @@ class Resolver:
                 else events_of(self.relations, stream.table)
             )
         return self._events[key]
+
+    def target_events(self, part: TargetAggregation) -> Events:
+        """Return the rows of a target's aggregation, each at its own time.
+
+        That the rows between were there is no matter of the label's window, only of what may be
+        used by now.
+        """
+        if len(part.path) == 1:
+            return self.events(Stream(part.table, (), part.down))
+        return events_below(self.relations, part.down, by_own_time=True)
 
     def owners(self, stream: Stream) -> Rows:
         """Return the row whose events each example reads; row 0 of a whole table."""
@@ -238,14 +249,16 @@ class Resolver:
 
     def edge_numbers(self, events: Events, numbers: Numbers) -> tuple[Float, Rows, Rows]:
         """Return values, known and over in the order of the events."""
-        values = numbers.values[events.rows]
-        known = numbers.known[events.rows] if len(numbers.known) else _NONE
-        return values, known, _earlier(events, numbers.over)
+        return (
+            numbers.values[events.rows],
+            _later(events, numbers.known),
+            _earlier(events, numbers.over),
+        )
 
     def edge_codes(self, events: Events, codes: Codes) -> tuple[npt.NDArray[np.int32], Rows, Rows]:
         """Return codes, known and over in the order of the events."""
-        known = codes.known[events.rows] if len(codes.known) else _NONE
-        return codes.codes[events.rows], known, _earlier(events, codes.over)
+        known, over = _later(events, codes.known), _earlier(events, codes.over)
+        return codes.codes[events.rows], known, over
 
     def _mask(self, number: int) -> tuple[npt.NDArray[np.bool_], Rows, Rows]:
         """Return where a target aggregation's filter holds, and when that is known and over."""
@@ -285,10 +298,13 @@ class Resolver:
         if dtype.is_number or dtype.value == "bool":
             values = arrow.numbers(raw).astype(np.float64)
             return Operand(values, np.isnan(values))
+        if dtype.is_list:
+            lists, elements = _lists(raw)
+            return Operand(lists, lists < 0, elements)
         codes, words = arrow.categories(raw)
         return Operand(codes, codes < 0, words)
 
-    def _part(self, number: int) -> Any:
+    def _part(self, number: int) -> TargetAggregation:
         if self.target is None:
             raise AssertionError("a target value needs the target")
         return self.target.aggregations[number]
@@ -296,8 +312,12 @@ class Resolver:
     def _target(self, number: int) -> Numbers:
         part = self._part(number)
         mask, known, over = self._mask(number)
+        if part.items is not None:
+            mask = mask & (self.relations.link(part.items).parent >= 0)
         if part.column is None:
             values = np.ones(len(mask))
+        elif part.element is not None:
+            values = self._is_element(part)
         else:
             found = self._raw_operand(part.table, part.column)
             counted = part.kind in ("COUNT", "COUNT_DISTINCT") or found.words is not None
@@ -305,12 +325,32 @@ class Resolver:
             values = np.where(found.missing, np.nan, values)
         return Numbers(_finite(np.where(mask, values, np.nan)), known, over)
 
+    def _is_element(self, part: TargetAggregation) -> Float:
+        """Return 1 where a row's cell is what a list is asked for, 0 where not, NaN where empty."""
+        found = self._raw_operand(part.table, part.column or "")
+        tree = {"op": "=", "operand": {}, "constants": [part.element]}
+        return np.where(found.missing, np.nan, holds(tree, lambda _: found).astype(np.float64))
+
     def _target_codes(self, number: int) -> Codes:
         part = self._part(number)
         mask, known, over = self._mask(number)
-        column = self.relations.table(part.table).column(part.column)
+        if part.items is not None:
+            mask = mask & (self.relations.link(part.items).parent >= 0)
+        column = self.relations.table(part.table).column(part.column or "")
         codes, words = arrow.categories(column.raw())
         return Codes(np.where(mask, codes, -1).astype(np.int32), known, over, words, len(words))
+
+
+def _lists(raw: Any) -> tuple[npt.NDArray[np.int32], list[tuple[str, ...]]]:
+    """Return int32 codes (-1 missing) of a list column's cells, and the lists as texts."""
+    position: dict[tuple[str, ...], int] = {}
+    codes = [
+        -1
+        if cell is None
+        else position.setdefault(tuple(str(e) for e in cell if e is not None), len(position))
+        for cell in raw.to_pylist()
+    ]
+    return np.array(codes, dtype=np.int32), list(position)
 
 
 def column_dtype(relations: Relations, table: str, name: str) -> Any:
@@ -337,6 +377,14 @@ def _gather(values: npt.NDArray[Any], rows: Rows) -> npt.NDArray[Any]:
     if len(values) == 0:
         return np.full(len(rows), -1, dtype=values.dtype)
     return np.where(rows >= 0, values[rows], -1)
+
+
+def _later(events: Events, known: Rows) -> Rows:
+    """Return from when each event's value is known, where that is not with the event."""
+    if len(known) == 0:
+        return np.array(events.known)
+    value: Rows = known[events.rows]
+    return value if len(events.known) == 0 else np.maximum(value, events.known)
 
 
 def _earlier(events: Events, over: Rows) -> Rows:
