@@ -140,13 +140,11 @@ def test_a_known_part_of_a_larger_condition_is_no_fault():
     assert check(text, corpus_graph()).task_type is TaskType.BINARY_CLASSIFICATION
 
 
-def test_list_conditions_check_but_do_not_train_yet():
+def test_list_conditions_can_be_trained():
     text = f"PREDICT LIST_DISTINCT(purchases.item_category, 0, 7) CONTAINS 'x'{EACH_USER}"
     checked = check(text, corpus_graph())
     assert checked.task_type is TaskType.BINARY_CLASSIFICATION
-    with pytest.raises(PqlError, match="LIST_DISTINCT") as caught:
-        require_supported(checked)
-    assert caught.value.code == "pql.task_not_supported_yet"
+    assert require_supported(checked) is checked
 
 
 def test_a_task_that_cannot_be_trained_yet_says_what_can():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from relcast.core.errors import PqlError
 from relcast.core.schema import TaskType
-from relcast.pql.ast import AggregationKind, CheckedQuery, aggregations
+from relcast.pql.ast import CheckedQuery
 from relcast.pql.catalogue import fault
 
 __all__ = ["SUPPORTED", "require_supported"]
@@ -16,36 +16,30 @@ SUPPORTED = frozenset(
         TaskType.REGRESSION,
     }
 )
+"""The task types that learners exist for."""
 
 
 def require_supported(checked: CheckedQuery) -> CheckedQuery:
-    """Return the query, or raise ``pql.task_not_supported_yet`` when nothing trains it yet."""
+    """Return the query, or refuse to train it because no learner knows its task type yet.
+
+    It guards what fits or uses a model: fitting, and jobs that train, retrain or predict. Training
+    tables, prediction tables and statistics are made for every task type and do not ask here.
+    Raises ``pql.task_not_supported_yet``.
+    """
+    if checked.task_type in SUPPORTED:
+        return checked
     query = checked.query
-    if checked.task_type not in SUPPORTED:
-        known = ", ".join(sorted(t.value for t in SUPPORTED))
-        position = query.problem.position if query.problem is not None else None
-        raise PqlError.of(
-            [
-                fault(
-                    "pql.task_not_supported_yet",
-                    f"The query is right and asks for {checked.task_type.value}, which cannot be "
-                    f"trained yet; {known} can",
-                    "Predict a number or a condition, such as COUNT(orders.*, 0, 30, days) > 0.",
-                    position or query.position,
-                )
-            ]
-        )
-    for part in (query.target, query.where, query.assuming):
-        for node in aggregations(part):
-            if node.kind is AggregationKind.LIST_DISTINCT:
-                raise PqlError.of(
-                    [
-                        fault(
-                            "pql.task_not_supported_yet",
-                            "A condition on LIST_DISTINCT cannot be trained yet",
-                            "Count with a filter inside: COUNT(t.* WHERE t.c = 'x', …) > 0.",
-                            node.position,
-                        )
-                    ]
-                )
-    return checked
+    known = ", ".join(sorted(t.value for t in SUPPORTED))
+    position = query.problem.position if query.problem is not None else None
+    raise PqlError.of(
+        [
+            fault(
+                "pql.task_not_supported_yet",
+                f"The query is right and asks for {checked.task_type.value}, which cannot be "
+                f"trained yet; {known} can",
+                "Generate its training table, or predict a number or a condition, such as "
+                "COUNT(orders.*, 0, 30, days) > 0.",
+                position or query.position,
+            )
+        ]
+    )
