@@ -160,3 +160,63 @@ def test_a_split_that_does_not_read_is_an_error(tmp_path: Path) -> None:
         split="ApproxDateOffsetSplit([0.8, 0.1, 0.1])",
     )  # fmt: skip
     assert static.fault.code == "task.invalid_split"
+
+
+def test_a_sample_is_chosen_by_key_and_scaled(tmp_path: Path) -> None:
+    world = daily(n=1200, customers=400)
+    snapshot, relations = world.open(tmp_path)
+    query = check(COUNT.format(30).replace("> 2", "> 0"), snapshot.graph)
+    full = outline(snapshot, relations, query)
+    part = outline(snapshot, relations, query, sample=100)
+    assert part.sample.to_json() == {"entities": 100, "of": 400, "estimated": True}
+    assert part.report.considered == full.report.considered
+    assert [a.anchor for a in part.anchors] == [a.anchor for a in full.anchors]
+    assert part.report.rows == pytest.approx(full.report.rows, rel=0.05)
+    share = [o.report.splits["train"].target for o in (part, full)]
+    assert share[0].positives / share[0].rows == pytest.approx(
+        share[1].positives / share[1].rows, abs=0.05
+    )
+    shuffled = daily(n=1200, customers=400)
+    people = shuffled.tables["customers"]
+    people.rows = people.rows.iloc[::-1].reset_index(drop=True)
+    again = outline(*shuffled.open(tmp_path), query, sample=100)
+    assert again.report == part.report
+    assert Outline.from_json(json.loads(json.dumps(part.to_json()))) == part
+
+
+def test_a_fault_of_a_sample_is_looked_for_among_all(tmp_path: Path) -> None:
+    world = daily(n=600, customers=60)
+    orders = world.tables["orders"].rows
+    orders.loc[orders.index >= 60, "customer"] = 7  # one customer has all there is
+    snapshot, relations = world.open(tmp_path)
+    query = check(COUNT.format(30).replace("> 2", "> 0"), snapshot.graph)
+    found = outline(snapshot, relations, query, sample=3)
+    assert found.report == outline(snapshot, relations, query).report
+    assert found.sample.estimated is False
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ("PREDICT LIST_DISTINCT(orders.kind, 0, 10) CLASSIFY FOR EACH customers.id",
+         "multilabel_classification"),
+        ("PREDICT LIST_DISTINCT(orders.kind, 0, 10) RANK TOP 2 FOR EACH customers.id",
+         "multilabel_ranking"),
+        ("PREDICT SUM(orders.amount, 0, 5) FORECAST 3 TIMEFRAMES FOR EACH customers.id",
+         "forecasting"),
+        ("PREDICT LAST(orders.kind, 0, 10) FOR EACH customers.id", "multiclass_classification"),
+        ("PREDICT MEDIAN(orders.amount, 0, 10) FOR EACH customers.id", "regression"),
+    ],
+)  # fmt: skip
+def test_every_task_type_has_an_outline(tmp_path: Path, text: str, task: str) -> None:
+    world = daily(n=200)
+    rng = np.random.default_rng(1)
+    world.tables["orders"].rows["kind"] = rng.choice(["a", "b", "c"], 200)
+    snapshot, relations = world.open(tmp_path)
+    query = check(text, snapshot.graph)
+    found = outline(snapshot, relations, query)
+    assert found.fault is None, found.fault
+    assert found.task_type.value == task
+    assert found.report == make_training_table(snapshot, relations, query).report
+    assert {"train", "val", "test"} == set(found.splits)
+    assert Outline.from_json(json.loads(json.dumps(found.to_json()))) == found

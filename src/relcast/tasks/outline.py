@@ -26,25 +26,37 @@ from relcast.tasks.generate import make_training_table
 from relcast.tasks.offsets import Times, shift
 from relcast.tasks.outlined import Outline, PlannedAnchor, PlannedSplit, Sample
 from relcast.tasks.plan import TablePlan
-from relcast.tasks.report import AnchorReport, TrainingTableReport, report_of
+from relcast.tasks.report import (
+    AnchorReport,
+    TrainingTableReport,
+    UnusableTable,
+    report_of,
+)
 from relcast.tasks.rhythm import rhythm
+from relcast.tasks.sampled import sample_of, scaled
 from relcast.tasks.scan import open_session
 from relcast.tasks.splits import (
     LEFT_OUT,
     SPLITS,
-    ApproxDateOffsetSplit,
     TimeRangeSplit,
+    assign_anchors,
     parse_split,
-    split_anchors,
+    split_by_default,
+    too_few_anchors,
 )
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
 
-__all__ = ["Outline", "PlannedAnchor", "PlannedSplit", "Sample", "outline", "sketch"]
+__all__ = ["SAMPLE", "Outline", "PlannedAnchor", "PlannedSplit", "Sample", "outline", "sketch"]
+
+SAMPLE = 100_000
+"""Entities that figures are made of where there are more."""
 
 _SHOWN = 1_000
-_MOST_ANCHORS = 100_000
+# Of a sample such a fault may be chance: these are looked for again among all entities.
+_CHANCE = frozenset({"task.no_rows", "task.too_few_rows", "task.one_class", "task.too_few_anchors"})
+_MOST_ANCHORS = 1_000_000
 _NAMES = {LEFT_OUT: "left out", **dict(enumerate(SPLITS))}
 
 
@@ -74,6 +86,7 @@ def outline(
     plan: TablePlan | None = None,
     progress: Progress = SILENT,
     *,
+    sample: int | None = SAMPLE,
     threads: int = 1,
     memory_limit: str | None = None,
     clock: Clock = utc_now,
@@ -86,6 +99,8 @@ def outline(
         query: A checked query of any task type.
         plan: Anchors, split and weights; the defaults of ``TablePlan`` without one.
         progress: Told the stage ``Training table``, in anchors.
+        sample: How many entities the figures are made of where there are more, chosen by a hash of
+            their keys; counts are scaled up, and ``Outline.sample`` says so. None takes all.
         threads: Threads of the SQL engine.
         memory_limit: Of the SQL engine, such as ``"2GB"``.
         clock: What "now" is, for a plan's relative times.
@@ -97,9 +112,9 @@ def outline(
     parse_split(plan.split)
     settings = _Settings(threads, memory_limit, clock)
     draft = _planned(snapshot, query, plan, settings)
-    if draft.fault is not None:
+    if query.temporal and draft.anchor_count == 0:
         return draft
-    return _measured(draft, snapshot, relations, query, plan, progress, settings)
+    return _measured(draft, snapshot, relations, query, plan, progress, sample, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +157,25 @@ def _planned(
         data=data,
         anchor_count=len(moments),
     )
-    low, high = frame.spans(moments)
+    rule, last = parse_split(plan.split), int(moments[-1])
     try:
-        split = split_anchors(moments, frame, parse_split(plan.split) or ApproxDateOffsetSplit())
+        assigned = (
+            split_by_default(moments, frame, query, last)
+            if rule is None
+            else assign_anchors(moments, frame, rule, last)
+        )
     except UserError as error:
-        told = replace(told, fault=_told(error))
-        split = np.full(len(moments), LEFT_OUT, dtype=np.int8)
-    return _with_splits(told, moments, split, low, high)
+        nowhere = np.full(len(moments), LEFT_OUT, dtype=np.int8)
+        return _with_splits(replace(told, fault=_told(error)), moments, nowhere, frame)
+    if not assigned.fills:
+        told = replace(told, fault=_told(too_few_anchors(assigned, frame)))
+    return _with_splits(told, moments, assigned.split, frame)
 
 
 def _with_splits(
-    told: Outline, moments: Times, split: npt.NDArray[np.int8], low: Times, high: Times
+    told: Outline, moments: Times, split: npt.NDArray[np.int8], frame: Frame
 ) -> Outline:
+    low, high = frame.spans(moments)
     splits = {}
     for number, name in enumerate(SPLITS):
         of = split == number
@@ -210,12 +232,17 @@ def _measured(
     query: CheckedQuery,
     plan: TablePlan,
     progress: Progress,
+    sample: int | None,
     settings: _Settings,
 ) -> Outline:
-    rows = relations.table(query.entity_table).rows
-    found = Sample(rows, rows)
+    table = relations.table(query.entity_table)
+    among = None
+    if sample is not None and table.rows > sample:
+        among = sample_of(table.keys(), sample)
+    entities = table.rows if among is None else len(among)
+    told = replace(draft, sample=Sample(entities, table.rows))
     try:
-        table = make_training_table(
+        made = make_training_table(
             snapshot,
             relations,
             query,
@@ -224,22 +251,32 @@ def _measured(
             threads=settings.threads,
             memory_limit=settings.memory_limit,
             clock=settings.clock,
+            among=among,
         )
     except UserError as error:
         if error.code == "task.out_of_memory":
             raise
-        report = _what_there_is(draft, snapshot, query, rows, settings)
-        return replace(draft, fault=_told(error), report=report, sample=found)
-    return replace(
-        _as_made(draft, table.report), task_type=table.query.task_type, report=table.report,
-        sample=found,
-    )  # fmt: skip
+        if among is not None and error.code in _CHANCE:
+            return _measured(draft, snapshot, relations, query, plan, progress, None, settings)
+        report = error.report if isinstance(error, UnusableTable) else None
+        if report is None and error.code == "task.no_rows":
+            report = _what_there_is(draft, snapshot, query, entities, among, settings)
+        report = None if report is None else scaled(report, table.rows / max(1, entities))
+        return replace(told, fault=_told(error), report=report)
+    report = scaled(made.report, table.rows / max(1, entities))
+    task = made.query.task_type
+    return replace(_as_made(told, report), task_type=task, report=report, fault=None)
 
 
 def _what_there_is(
-    draft: Outline, snapshot: Snapshot, query: CheckedQuery, rows: int, settings: _Settings
+    draft: Outline,
+    snapshot: Snapshot,
+    query: CheckedQuery,
+    rows: int,
+    among: npt.NDArray[np.int64] | None,
+    settings: _Settings,
 ) -> TrainingTableReport | None:
-    """Return the figures of examples that make no table; None when even those are not to be had."""
+    """Return what was looked at and dropped where no example was left."""
     moments = np.array([a.anchor for a in draft.anchors], dtype=np.int64)
     if query.temporal and len(moments) == 0:
         return None
@@ -247,23 +284,16 @@ def _what_there_is(
         snapshot,
         query,
         moments if query.temporal else None,
+        among=among,
         threads=settings.threads,
         memory_limit=settings.memory_limit,
     )
-    names = {name: number for number, name in _NAMES.items()}
-    of_anchor = np.array([names[a.split] for a in draft.anchors], dtype=np.int8)
-    split = (
-        np.zeros(len(examples), dtype=np.int8)
-        if examples.anchor is None
-        else of_anchor[np.searchsorted(moments, examples.anchor)]
-    )
-    report = report_of(
-        replace(examples, split=split),
+    return report_of(
+        examples,
         binary=query.task_type is TaskType.BINARY_CLASSIFICATION,
         considered=rows * max(1, len(moments)),
         dropped=dropped,
     )
-    return report if query.temporal else replace(report, splits={})
 
 
 def _as_made(draft: Outline, report: TrainingTableReport) -> Outline:
