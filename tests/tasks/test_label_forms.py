@@ -267,6 +267,25 @@ def test_a_forecast_has_a_value_for_each_window(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_forecast_of_one_window_keeps_its_axis(tmp_path: Path) -> None:
+    text = "PREDICT COUNT(purchases.*, 0, 7) FORECAST 1 TIMEFRAMES FOR EACH customers.id"
+    assert values(shop([buy(1, 2, 1)]), tmp_path, text) == {0: [0.0], 1: [1.0], 2: [0.0]}
+
+
+def test_nan_in_a_file_with_statistics_is_null(tmp_path: Path) -> None:
+    """A file's greatest value leaves NaN out, and so did an engine that compared with NaN."""
+    world = shop([buy(1, 1, -1), buy(2, 1, -2)])
+    bought = world.tables["purchases"]
+    bought.columns["price"] = "raw"
+    bought.rows["price"] = [math.nan, 2.0]
+    assert holds(world, tmp_path, "SUM(purchases.price, -7, 0) = 2") == [0]
+    assert holds(world, tmp_path, "COUNT(purchases.price, -7, 0) = 1") == [0]
+    assert holds(
+        world, tmp_path, "COUNT(purchases.* WHERE purchases.price IS NULL, -7, 0) = 1"
+    ) == [0]
+    assert holds(world, tmp_path, "COUNT(purchases.* WHERE purchases.price > 5, -7, 0) = 1") == []
+
+
 def test_months_of_a_forecast_are_counted_from_the_anchor(tmp_path: Path) -> None:
     anchor = pd.Timestamp("2023-01-31")
     days = [(pd.Timestamp(t) - A).total_seconds() / 86_400

@@ -30,12 +30,12 @@ from relcast.tasks.sql import (
     at_earliest,
     at_latest,
     column,
-    double,
     earliest,
     latest,
     middle,
     present,
     same,
+    without_nan,
 )
 from relcast.tasks.staging import Focus, StagedLeaves, within_life
 from relcast.tasks.sums import PLAIN, Scale, deviation, total
@@ -123,7 +123,7 @@ class Fact:
         if self.aggregation.kind in _ZERO:
             value = exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
         if self.scale.infinite or self.aggregation.kind is AggregationKind.MEDIAN:
-            value = exp.Nullif(this=value, expression=double("NaN"))  # infinity minus infinity
+            value = without_nan(value)  # infinity minus infinity is no value
         return Operand(value, self.kind)
 
     def leaf(self, leaf: Comparison, alias: str) -> exp.Expr:

@@ -24,7 +24,7 @@ from relcast.core.errors import InternalError, TaskError
 from relcast.core.schema import Link, Table
 from relcast.tasks.conditions import Kind, number
 from relcast.tasks.offsets import EARLIEST, LATEST
-from relcast.tasks.sql import entries_of_text
+from relcast.tasks.sql import entries_of_text, without_nan
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -41,6 +41,7 @@ _MICROSECOND_TIMES = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "DAT
 # DuckDB reads a duration as its number of ticks; its value is in seconds.
 _DURATIONS = {"DURATION_S": 1, "DURATION_MS": 10**3, "DURATION_US": 10**6, "DURATION_NS": 10**9}
 _ROW = "file_row_number"
+_BYTES = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,7 @@ class Scan:
                 per_second = number(_DURATIONS[self.types[name]])
                 return exp.Div(this=exp.cast(column, "DOUBLE"), expression=per_second)
             case "single" | "double":
-                nan = exp.cast(exp.Literal.string("NaN"), self.types[name])
-                return exp.Nullif(this=column, expression=nan)
+                return without_nan(column)
             case "text" if self.types[name] not in ("VARCHAR", "BLOB"):
                 return exp.cast(column, "VARCHAR")
             case _:
@@ -181,6 +181,13 @@ class Session(Catalog):
         self.snapshot = snapshot
         self.connection = connection
         self._scans: dict[str, Scan] = {}
+
+    @property
+    def memory(self) -> int:
+        """The bytes that the engine may take."""
+        rows = self.connection.sql("SELECT current_setting('memory_limit')").fetchall()
+        number, unit = str(rows[0][0]).split()
+        return int(float(number) * _BYTES[unit])
 
     def scan(self, name: str) -> Scan:
         """Return the view of a table, made on first use."""

@@ -26,6 +26,7 @@ __all__ = [
     "present",
     "same",
     "spread",
+    "without_nan",
 ]
 
 _LARGEST = "1.7976931348623157e308"
@@ -57,6 +58,15 @@ def double(text: str) -> exp.Expr:
 
 def is_infinite(value: exp.Expr) -> exp.Expr:
     return exp.IsInf(this=value.copy())
+
+
+def without_nan(value: exp.Expr) -> exp.Expr:
+    """Return a float, NULL where it is NaN.
+
+    Asked by function: a comparison with NaN is false for an engine that goes by the greatest value
+    of a file's column, which leaves NaN out.
+    """
+    return exp.paren(exp.Case().when(exp.IsNan(this=value.copy()), exp.null()).else_(value.copy()))
 
 
 def if_finite(value: exp.Expr) -> exp.Expr:
