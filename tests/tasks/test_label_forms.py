@@ -176,6 +176,20 @@ def test_classes_of_a_foreign_key_are_keys_of_rows(tmp_path: Path) -> None:
     assert dropped == {"target is NULL": 2}
 
 
+def test_keys_of_different_types_list_the_rows_that_they_name(tmp_path: Path) -> None:
+    """Whole floats are written like integers; NaN names nothing, not even the key 'nan'."""
+    world = shop([buy(i, 1, i, None) for i in range(1, 7)])
+    world.tables["purchases"].columns["article"] = "raw"
+    world.tables["purchases"].rows["article"] = [7.0, math.nan, 0.5, None, -3.0, 7.25]
+    world.tables["articles"] = table(
+        {"id": "text_key", "colour": "category"},
+        [("nan", "x"), ("7", "x"), ("0.5", "x"), ("-3", "x"), ("7.0", "x")],
+        "id",
+    )
+    text = "PREDICT LIST_DISTINCT(purchases.article, 0, 7) RANK TOP 3 FOR EACH customers.id"
+    assert values(world, tmp_path, text) == {0: [1, 2, 3]}
+
+
 def test_an_inner_filter_over_a_foreign_key_filters_lists(tmp_path: Path) -> None:
     world = shop([buy(1, 1, 1, 30), buy(2, 1, 2, 10), buy(3, 1, 3, 20, 7.0)])
     text = (

@@ -24,7 +24,7 @@ from relcast.core.errors import InternalError, TaskError
 from relcast.core.schema import Link, Table
 from relcast.tasks.conditions import Kind, number
 from relcast.tasks.offsets import EARLIEST, LATEST
-from relcast.tasks.sql import entries_of_text, without_nan
+from relcast.tasks.sql import double, entries_of_text, without_nan
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -222,7 +222,7 @@ class Session(Catalog):
         schema = pq.read_schema(found.path)
         columns = schema.names
         numbered = _ROW not in {c.lower() for c in columns}
-        rows = self.connection.read_parquet(path, file_row_number=numbered, hive_partitioning=False)
+        rows = self.connection.sql(_rows_of(path, numbered=numbered).sql("duckdb"))
         view = f"table_{len(self._scans)}"
         row_name = _ROW
         if not numbered:
@@ -283,13 +283,30 @@ def _sql_errors() -> Iterator[None]:
 
 
 def _as_text(key: exp.Expr, kind: str) -> exp.Expr:
-    if kind in ("FLOAT", "DOUBLE"):
-        whole = exp.TryCast(this=key.copy(), to=exp.DataType.build("BIGINT"))
-        same = exp.EQ(
-            this=exp.cast(whole.copy(), "DOUBLE"), expression=exp.cast(key.copy(), "DOUBLE")
-        )
-        return exp.Case().when(same, exp.cast(whole, "VARCHAR")).else_(exp.cast(key, "VARCHAR"))
-    return exp.cast(key, "VARCHAR")
+    """Write a key as text as ``relations`` does: a whole float like the integer, NaN is no key."""
+    if kind not in ("FLOAT", "DOUBLE"):
+        return exp.cast(key, "VARCHAR")
+    wide = exp.cast(without_nan(key), "DOUBLE")
+    exact = exp.LT(this=exp.Abs(this=wide), expression=double(repr(2.0**53)))
+    same = exp.EQ(this=exp.Floor(this=wide.copy()), expression=wide.copy())
+    whole = exp.cast(exp.cast(wide.copy(), "BIGINT"), "VARCHAR")
+    return (
+        exp.Case().when(exp.and_(exact, same), whole).else_(exp.cast(without_nan(key), "VARCHAR"))
+    )
+
+
+def _rows_of(path: str, *, numbered: bool) -> exp.Select:
+    """Return a file's rows, with their numbers where no column has that name.
+
+    The statistics of a Parquet file leave NaN out, so the engine is told not to go by them.
+    """
+    options = {_ROW: numbered, "hive_partitioning": False, "can_have_nan": True}
+    given = [
+        exp.EQ(this=exp.column(name), expression=exp.true() if value else exp.false())
+        for name, value in options.items()
+    ]
+    source = exp.Anonymous(this="read_parquet", expressions=[exp.Literal.string(path), *given])
+    return exp.select(exp.Star()).from_(exp.Table(this=source))
 
 
 def _literal_path(path: Path) -> str:

@@ -61,11 +61,7 @@ def is_infinite(value: exp.Expr) -> exp.Expr:
 
 
 def without_nan(value: exp.Expr) -> exp.Expr:
-    """Return a float, NULL where it is NaN.
-
-    Asked by function: a comparison with NaN is false for an engine that goes by the greatest value
-    of a file's column, which leaves NaN out.
-    """
+    """Return a float, NULL where it is NaN."""
     return exp.paren(exp.Case().when(exp.IsNan(this=value.copy()), exp.null()).else_(value.copy()))
 
 
