@@ -19,7 +19,7 @@ import pyarrow as pa
 from relcast.core.errors import InvalidRequest
 from relcast.pql import CheckedQuery
 from relcast.tasks.anchors import Frame
-from relcast.tasks.labels import Labeller, Labels
+from relcast.tasks.labels import BATCH, Labeller, Labels
 from relcast.tasks.offsets import Times
 from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import UnusableTable
@@ -29,6 +29,7 @@ __all__ = ["Memory", "bounded", "check_room", "example_bytes"]
 EXAMPLE_BYTES = 140
 """What one example takes at the most while a table is put together, without its target."""
 
+_BATCH_BYTES = 500
 _TRIED = 5
 _MARGIN = 1.5
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -42,10 +43,12 @@ class Memory:
     Attributes:
         engine: Of the SQL engine, as text that it reads.
         examples: Bytes of the examples.
+        batch: Weight of one pass of the labels.
     """
 
     engine: str
     examples: int
+    batch: int
 
     @classmethod
     def of(cls, limit: str | None) -> Memory:
@@ -55,7 +58,9 @@ class Memory:
         memory that is free now. Raises ``request.bad_memory_limit``.
         """
         whole = psutil.virtual_memory().available * 3 // 4 if limit is None else _bytes(limit)
-        return cls(f"{max(1, whole // 2 // 2**20)}MiB", whole // 2)
+        half = whole // 2
+        batch = min(BATCH, max(1000, half // _BATCH_BYTES))
+        return cls(f"{max(1, half // 2**20)}MiB", half, batch)
 
 
 def _bytes(limit: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame, make_anchors, ranges_to_anchors
 from relcast.tasks.capacity import Memory, bounded, check_room
-from relcast.tasks.examples import Encoded, Examples
+from relcast.tasks.examples import Examples
 from relcast.tasks.extent import data_range, rows_to_come
 from relcast.tasks.finish import Found, finish, settled
 from relcast.tasks.labels import Labeller
@@ -92,10 +92,8 @@ def make_training_table(
         progress.stage("Training table", unit="anchors") as stage,
         open_session(snapshot, threads=threads, memory_limit=memory.engine) as session,
     ):
-        options: dict[str, Any] = {} if among is None else {"among": among}
-        labeller = Labeller(
-            session, query, weight_column=_weight_column(session, query, plan), **options
-        )
+        weight = _weight_column(session, query, plan)
+        labeller = Labeller(session, query, weight_column=weight, among=among, batch=memory.batch)
         if not query.temporal:
             return _static(labeller, relations, plan, split)
         case = Situation(query, Frame.of(query), data_range(session, query), plan, clock)
@@ -172,7 +170,7 @@ def _examples(
     anchor: npt.NDArray[np.int64] | None,
     split: npt.NDArray[np.int8] | None,
 ) -> Examples:
-    encoded = as_encoded(encode(query, found))
+    encoded = encode(query, found)
     return Examples(
         entity=found.entity,
         anchor=anchor,
@@ -182,11 +180,6 @@ def _examples(
         classes=encoded.classes,
         lists=encoded.lists,
     )
-
-
-def as_encoded(found: Any) -> Encoded:
-    """Take targets as a tuple too."""
-    return Encoded(*found) if isinstance(found, tuple) else found
 
 
 def check_forecast_length(query: CheckedQuery, plan: TablePlan) -> None:
