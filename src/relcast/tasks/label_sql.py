@@ -40,15 +40,16 @@ from relcast.tasks.conditions import (
     leaves,
 )
 from relcast.tasks.entities import EntityRows
-from relcast.tasks.facts import Fact, Sight, fact_of
+from relcast.tasks.fact_rows import fact_of
+from relcast.tasks.facts import Fact, Sight
 from relcast.tasks.moments import Moments, Moved
 from relcast.tasks.offsets import Times
 from relcast.tasks.scan import Catalog
 from relcast.tasks.sql import column, present, same
-from relcast.tasks.staging import within_life
+from relcast.tasks.staging import StagedLeaves, within_life
 from relcast.tasks.sums import Scale
 
-__all__ = ["ELEMENTS", "ENTITIES", "LabelSql", "Stage"]
+__all__ = ["ELEMENTS", "ENTITIES", "LabelSql", "Stage", "value_name"]
 
 ENTITIES = "entities"
 ELEMENTS = "elements"
@@ -83,8 +84,11 @@ class LabelSql:
 
     Attributes:
         query: The query.
+        target, where, assuming: The clauses that are evaluated; None for the others.
+        target_sight: From where the target's rows are seen.
         facts: What its aggregations read, by number.
         steps: Windows of a forecast; 1 for other targets.
+        forecasts: Whether the target is a forecast: each of its windows is a row of the labels.
         lists: Whether the target is a list: then each of its elements is a row of the labels.
         rows: Rows of the entity table.
         has_static_time: Whether ``static_time`` orders the rows of a static query.
@@ -109,20 +113,21 @@ class LabelSql:
         """
         self.catalog = catalog
         self.query = query
-        self._target: Expression | None = query.query.target if target else None
-        self._where = query.query.where if where else None
-        self._assuming = query.query.assuming if assuming else None
+        self.target: Expression | None = query.query.target if target else None
+        self.where = query.query.where if where else None
+        self.assuming = query.query.assuming if assuming else None
         self._moved = moved
-        self._target_sight = Sight.ahead if moved is None else Sight.either
+        self.target_sight = Sight.ahead if moved is None else Sight.either
         self.steps = (query.forecast_length or 1) if target else 1
+        self.forecasts = target and query.forecast_length is not None
         self.lists = target and query.task_type in _LISTS
         self._scan = catalog.scan(query.entity_table)
         self.rows = self._scan.rows
         self._entities = EntityRows.of(
             catalog,
             query,
-            target=self._target,
-            filters=(self._where, self._assuming),
+            target=self.target,
+            filters=(self.where, self.assuming),
             lists=self.lists,
             weight_column=weight_column,
             chosen=chosen_entities,
@@ -132,6 +137,11 @@ class LabelSql:
         self._listed: int | None = None
         self.facts: list[Fact] = []
         self._add_facts()
+
+    @property
+    def own_conditions(self) -> StagedLeaves:
+        """Where the conditions on the entity's own columns stand."""
+        return self._entities.conditions
 
     # -- what is stored --------------------------------------------------------------------------
 
@@ -206,12 +216,12 @@ class LabelSql:
             column("entity", "pairs"),
             column("anchor", "pairs"),
             exp.Case().when(valid, target).as_("target", quoted=True),
-            self._condition(self._where, moment, sight=Sight.past).as_("chosen", quoted=True),
-            self._condition(self._assuming, None).as_("assumed", quoted=True),
+            self._condition(self.where, moment, sight=Sight.past).as_("chosen", quoted=True),
+            self._condition(self.assuming, None).as_("assumed", quoted=True),
             column("weight", ENTITIES),
             column("static_time", ENTITIES),
         ]
-        if self.steps > 1:
+        if self.forecasts:
             order.append(column("step", "bounds"))
         if self.lists:
             order.append(column("first", _LISTED))
@@ -237,7 +247,7 @@ class LabelSql:
         if fact.number == self._listed:
             name, rows = _LISTED, fact.listed(span)
         else:
-            name, rows = _value_name(fact), fact.grouped(span, self.steps)
+            name, rows = value_name(fact), fact.grouped(span, self.steps)
         on = same("pair", name, "pairs")
         if fact.stepped:
             on = exp.and_(on, same("step", name, "bounds"))
@@ -250,11 +260,11 @@ class LabelSql:
         """Return the target's SQL, and whether it is there at all."""
         if self.lists:
             return column("value", _LISTED), TRUE.copy()
-        match self._target:
+        match self.target:
             case None:
                 return exp.null(), TRUE.copy()
             case Aggregation() | Arithmetic():
-                value = self._operand(self._target, self._target_sight, of_target=True).value
+                value = self._operand(self.target, self.target_sight, of_target=True).value
                 return value, present(value)
             case ColumnRef():
                 value = column("column", ENTITIES)
@@ -272,7 +282,7 @@ class LabelSql:
     def _presence(self, leaf: Comparison) -> exp.Expr:
         if isinstance(leaf.operand, ColumnRef):
             return self._entities.is_present(leaf, ENTITIES)
-        return present(self._operand(leaf.operand, self._target_sight, of_target=True).value)
+        return present(self._operand(leaf.operand, self.target_sight, of_target=True).value)
 
     def _condition(
         self,
@@ -284,36 +294,37 @@ class LabelSql:
     ) -> exp.Expr:
         if condition is None:
             return TRUE.copy()
-        sight = self._target_sight if of_target else sight
+        sight = self.target_sight if of_target else sight
 
         def leaf(node: Leaf) -> exp.Expr:
             operand = node.operand
             if isinstance(operand, ColumnRef):
                 return self._entities.conditions.leaf(node, ENTITIES, moment)
             if isinstance(operand, Aggregation) and isinstance(node, Comparison):
-                fact = self._fact(operand, sight, of_target)
-                return fact.leaf(node, _value_name(fact))
+                fact = self.fact(operand, sight, of_target)
+                return fact.leaf(node, value_name(fact))
             return compile_leaf(node, self._operand(operand, sight, of_target=of_target))
 
         return compile_condition(condition, leaf)
 
     def _operand(self, node: Aggregation | Arithmetic, sight: Sight, *, of_target: bool) -> Operand:
         def of(aggregation: Aggregation) -> Operand:
-            fact = self._fact(aggregation, sight, of_target)
-            return fact.operand(_value_name(fact))
+            fact = self.fact(aggregation, sight, of_target)
+            return fact.operand(value_name(fact))
 
         return of(node) if isinstance(node, Aggregation) else arithmetic(node, of)
 
-    def _fact(self, aggregation: Aggregation, sight: Sight, of_target: bool) -> Fact:
+    def fact(self, aggregation: Aggregation, sight: Sight, of_target: bool) -> Fact:
+        """Return what an aggregation in a clause reads."""
         return self.facts[self._uses[_Use(aggregation, sight, of_target)]]
 
     def _add_facts(self) -> None:
-        sight = self._target_sight
-        if self.lists and isinstance(self._target, Aggregation):
+        sight = self.target_sight
+        if self.lists and isinstance(self.target, Aggregation):
             self._listed = 0
             listed = fact_of(
                 self.catalog,
-                self._target,
+                self.target,
                 0,
                 sight=sight,
                 of_target=True,
@@ -321,9 +332,9 @@ class LabelSql:
             )
             self.facts.append(listed)
         else:
-            self._add_clause(self._target, sight, of_target=True)
-        self._add_clause(self._assuming, Sight.ahead, of_target=False)
-        self._add_clause(self._where, Sight.past, of_target=False)
+            self._add_clause(self.target, sight, of_target=True)
+        self._add_clause(self.assuming, Sight.ahead, of_target=False)
+        self._add_clause(self.where, Sight.past, of_target=False)
 
     def _add_clause(self, clause: Expression | None, sight: Sight, *, of_target: bool) -> None:
         tested = _list_tests(clause)
@@ -338,7 +349,7 @@ class LabelSql:
                 len(self.facts),
                 sight=sight,
                 of_target=of_target,
-                stepped=of_target and self.steps > 1,
+                stepped=of_target and self.forecasts,
                 tested=tested.get(aggregation, ()),
             )
             self.facts.append(fact)
@@ -360,5 +371,6 @@ def _list_tests(clause: Expression | None) -> dict[Aggregation, tuple[Comparison
     return found
 
 
-def _value_name(fact: Fact) -> str:
+def value_name(fact: Fact) -> str:
+    """Return the name under which a fact's values are joined."""
     return f"value_{fact.number}"

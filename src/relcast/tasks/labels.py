@@ -17,6 +17,7 @@ from sqlglot import exp
 from relcast.core.schema import TaskType
 from relcast.pql.ast import CheckedQuery
 from relcast.tasks.batches import Histogram, batches, count_by_time
+from relcast.tasks.grid import Grid
 from relcast.tasks.label_sql import LabelSql
 from relcast.tasks.moments import Moments, Moved
 from relcast.tasks.offsets import EARLIEST, LATEST, Times
@@ -46,6 +47,8 @@ class Labels:
         weight: float64[n] or None.
         time: int64[n] ns; the time that orders a static query's rows; None without one.
         considered: Examples looked at, eligible or not.
+        left_out: Examples that are not here although their entity lived: because WHERE does not
+            hold; of the others, because ASSUMING does not; of the others, for a NULL target.
         ranked: Whether the target is ranked, so that an empty list tells nothing.
     """
 
@@ -59,9 +62,12 @@ class Labels:
     time: npt.NDArray[np.int64] | None
     considered: int
     ranked: bool = False
+    left_out: tuple[int, int, int] = (0, 0, 0)
 
     def take(self, keep: npt.NDArray[np.bool_]) -> Labels:
         """Return the examples where a mask holds."""
+        if keep.all():
+            return self
         return Labels(
             pair=self.pair[keep],
             entity=self.entity[keep],
@@ -73,6 +79,7 @@ class Labels:
             time=None if self.time is None else self.time[keep],
             considered=self.considered,
             ranked=self.ranked,
+            left_out=self.left_out,
         )
 
 
@@ -91,11 +98,13 @@ class Labeller:
         among: npt.NDArray[np.int64] | None = None,
         batch: int | None = None,
         moved: Moved | None = None,
+        arrays: bool = True,
     ) -> None:
         """Choose what is evaluated: the target, the WHERE clause, the ASSUMING clause.
 
         ``among`` are the only dense entity rows looked at; ``batch`` is the weight of a pass
-        (``BATCH``). ``moved`` moves the target's windows into the past.
+        (``BATCH``). ``moved`` moves the target's windows into the past. Without ``arrays`` SQL
+        alone evaluates, whatever the clauses; the labels are the same.
         """
         self._among = None if among is None else np.unique(among)
         if self._among is not None:
@@ -115,9 +124,19 @@ class Labeller:
         self.rows = self.sql.rows
         self._weighted = weight_column is not None
         self._batch = batch or BATCH
+        self._held: dict[int, Histogram] = {}
+        self._staged = False
+        self._arrays = arrays
+        self._grid: Grid | None = None
+
+    def _stage(self) -> None:
+        """Store what the statement reads, once."""
+        if self._staged:
+            return
+        self._staged = True
+        session = self.session
         for stage in self.sql.stages:
             session.materialise(stage.name, stage.rows)
-        self._held: dict[int, Histogram] = {}
         for fact in list(self.sql.facts):
             if fact.adds_floats:
                 self.sql.set_scale(fact.number, find_scale(session, fact.name))
@@ -133,6 +152,7 @@ class Labeller:
 
     def static(self) -> Labels:
         """Return every entity with a key, as a static query sees it (no anchor)."""
+        self._stage()
         moments = self._moments(np.array([LATEST], dtype=np.int64))
         pairs = self.sql.static_pairs()
         return self._evaluate(
@@ -144,6 +164,13 @@ class Labeller:
 
         ``anchors`` ascend. An anchor too large for one batch comes in several, by entity.
         """
+        if self._arrays and self._grid is None:
+            self._grid = Grid.of(self.session, self.sql, memory=self.session.memory // 2)
+        if self._grid is not None:
+            yield from self._cells(self._grid, anchors)
+            return
+        self._arrays = False
+        self._stage()
         moments = self._moments(anchors)
         examples = self._looked_at(range(self.rows))
         weights = np.full(len(anchors), examples * self.sql.steps, dtype=np.int64)
@@ -158,6 +185,7 @@ class Labeller:
 
         ``Labels.anchor`` is meaningless here; ``pair`` is the example's place.
         """
+        self._stage()
         size = self._batch // self._weight_of_a_pair(anchor)
         for first in range(0, len(entity), max(1, size)):
             part = slice(first, first + max(1, size))
@@ -169,6 +197,25 @@ class Labeller:
             )
             given = exp.select("pair", "entity", "anchor").from_("given")
             yield self._evaluate(moments, range(len(anchors)), given, considered=len(numbers))
+
+    def _cells(self, grid: Grid, anchors: Times) -> Iterator[Labels]:
+        """Yield the examples that are kept, as arrays find them."""
+        moments = self.sql.moments(anchors)
+        for part in grid.passes(moments, len(anchors), self._batch):
+            cells = grid.cells(moments, part)
+            everything = np.ones(len(cells.entity), dtype=np.bool_)
+            yield Labels(
+                pair=cells.anchor * self.rows + cells.entity,
+                entity=cells.entity,
+                anchor=cells.anchor,
+                target=cells.target,
+                chosen=everything,
+                assumed=everything,
+                weight=grid.weight(cells.entity) if self._weighted else None,
+                time=None,
+                considered=len(part.anchors) * self._looked_at(part.entities),
+                left_out=cells.left_out,
+            )
 
     # -- one batch --------------------------------------------------------------------------
 
@@ -185,7 +232,7 @@ class Labeller:
         if self.sql.lists:
             begins = np.flatnonzero(np.diff(pair, prepend=-1))
             target = _lists(rows, begins)
-        elif self.sql.steps > 1:
+        elif self.sql.forecasts:
             begins = np.arange(0, len(pair), self.sql.steps)
             target = _forecasts(rows.column("target"), self.sql.steps)
         else:

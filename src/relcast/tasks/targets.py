@@ -78,7 +78,9 @@ def collect(
     considered = 0
     for labels in batches:
         considered += labels.considered
-        dropped[NOT_LIVING] += labels.considered - len(labels.entity)
+        dropped[NOT_LIVING] += labels.considered - len(labels.entity) - sum(labels.left_out)
+        for reason, rows in zip((NOT_CHOSEN, NOT_ASSUMED, NO_TARGET), labels.left_out, strict=True):
+            dropped[reason] += rows
         kept.append(_kept(labels, dropped, targets=targets))
         if stage is not None:
             stage.update(int(labels.anchor.max(initial=-1)) + 1)

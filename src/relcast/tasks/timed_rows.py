@@ -1,0 +1,234 @@
+"""The rows of an aggregation as arrays in order of time, read whole or a span of time at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from relcast.pql.ast import AggregationKind
+from relcast.tasks.batches import Histogram, count_by_time
+from relcast.tasks.conditions import number
+from relcast.tasks.facts import Fact
+from relcast.tasks.offsets import Times
+from relcast.tasks.scan import Session
+from relcast.tasks.sql import column
+from relcast.tasks.sums import find_scale
+
+__all__ = ["ROW_BYTES", "RowSource", "TimedRows", "TooWide", "rows_of"]
+
+ROW_BYTES = 64
+"""Of a row while it is read and put in order."""
+
+_TIED = "tied_rows"
+_ORDERED = (AggregationKind.FIRST, AggregationKind.LAST)
+
+
+class TooWide(Exception):
+    """Sums that need more than 64 bits, or floats that no single scale makes whole numbers."""
+
+
+@dataclass(frozen=True)
+class TimedRows:
+    """Rows in ascending order of time; for FIRST and LAST of (time, primary key, row).
+
+    Attributes:
+        time: int64[m] ns.
+        entity: int64[m] dense entity rows.
+        value: [m]: integers, floats, bool, or codes; None where rows are only counted.
+        dictionary: What codes stand for, for FIRST and LAST; None for other values.
+        codes: For COUNT_DISTINCT: the codes are below it.
+    """
+
+    time: Times
+    entity: npt.NDArray[np.int64]
+    value: npt.NDArray[Any] | None = None
+    dictionary: pa.Array | None = None
+    codes: int = 0
+
+    def places(self, low: Times, high: Times) -> tuple[Times, Times]:
+        """Return the first row of each ``(low, high]``, and the one behind its last."""
+        first = np.searchsorted(self.time, low, side="right")
+        return first, np.maximum(first, np.searchsorted(self.time, high, side="right"))
+
+    def of(self, entities: range) -> TimedRows:
+        """Return the rows of a range of entities, which are counted from its start."""
+        inside = (self.entity >= entities.start) & (self.entity < entities.stop)
+        return TimedRows(
+            self.time[inside],
+            self.entity[inside] - entities.start,
+            None if self.value is None else self.value[inside],
+            self.dictionary,
+            self.codes,
+        )
+
+
+class RowSource:
+    """The rows of a fact: arrays where they fit in ``most`` bytes, else a table of the engine.
+
+    Attributes:
+        rows: How many there are.
+        count: Where they are in a table: about how many, by time; None otherwise.
+    """
+
+    def __init__(self, session: Session, fact: Fact, *, most: int) -> None:
+        """Read or store the rows."""
+        self._session = session
+        self._fact = fact
+        self._table = f"rows_{fact.number}"
+        self.count: Histogram | None = None
+        self._read: pa.Table | None = None
+        self._ready: TimedRows | None = None
+        select = rows_of(session, fact)
+        if session.scan(fact.aggregation.column.table).rows * ROW_BYTES <= most:
+            self._read = session.fetch(select)
+            self.rows = self._read.num_rows
+        else:
+            session.materialise(self._table, select)
+            self.count = count_by_time(session, self._table)
+            self.rows = int(self.count.total[-1])
+
+    def between(self, low: int, high: int) -> TimedRows:
+        """Return rows, among them all whose time is in ``(low, high]``."""
+        if self.count is None:
+            if self._ready is None and self._read is not None:
+                self._ready, self._read = self._ordered(self._read), None
+            if self._ready is not None:
+                return self._ready
+        time = column("time", self._table)
+        return self._ordered(
+            self._session.fetch(
+                exp.select(exp.Star())
+                .from_(exp.to_table(self._table))
+                .where(
+                    exp.GT(this=time, expression=number(low)),
+                    exp.LTE(this=time.copy(), expression=number(high)),
+                )
+            )
+        )
+
+    def top(self) -> int:
+        """Return the power of two above all floats with which their sums are exact.
+
+        Raises ``TooWide`` where there is none, or a value is infinite.
+        """
+        if self._read is not None:
+            self._session.register(self._table, self._read)
+        scale = find_scale(self._session, self._table)
+        if self._read is not None:
+            self._session.connection.unregister(self._table)
+        if scale.infinite or len(scale.tops) != 1:
+            raise TooWide
+        return scale.tops[0]
+
+    def largest(self) -> int:
+        """Return the size of the largest whole number."""
+        if self._read is not None:
+            ends = pc.min_max(self._read.column("value")).as_py()
+        else:
+            value = column("value", self._table)
+            ends = self._session.fetch(
+                exp.select(
+                    exp.Min(this=value).as_("min"), exp.Max(this=value.copy()).as_("max")
+                ).from_(exp.to_table(self._table))
+            ).to_pylist()[0]
+        return int(max(abs(ends["min"] or 0), abs(ends["max"] or 0)))
+
+    def _ordered(self, rows: pa.Table) -> TimedRows:
+        time, entity = _whole(rows, "time"), _whole(rows, "entity")
+        order = None
+        if (time[1:] < time[:-1]).any():
+            order = np.argsort(time, kind="stable")
+            time, entity = time[order], entity[order]
+        if "value" not in rows.column_names:
+            return TimedRows(time, entity)
+        kind = self._fact.aggregation.kind
+        value, dictionary, codes = _values(rows.column("value"), kind)
+        if order is not None:
+            value = value[order]
+        if kind in _ORDERED:
+            row = _whole(rows, "row")
+            again = self._settled(time, entity, row if order is None else row[order])
+            if again is not None:
+                entity, value = entity[again], value[again]
+        return TimedRows(time, entity, value, dictionary, codes)
+
+    def _settled(self, time: Times, entity: Times, row: Times) -> npt.NDArray[np.int64] | None:
+        """Return an order in which an entity's rows of one time go by primary key, then row.
+
+        None where there are no such rows: they are few, so that their keys are looked up.
+        """
+        same = np.flatnonzero(time[1:] == time[:-1])
+        tied = np.union1d(same, same + 1)
+        tied = tied[np.lexsort((entity[tied], time[tied]))]
+        twin = (np.diff(time[tied]) == 0) & (np.diff(entity[tied]) == 0)
+        twins = np.append(twin, False) | np.insert(twin, 0, False)
+        tied = tied[twins] if len(tied) else tied
+        if len(tied) == 0:
+            return None
+        order = np.arange(len(time))
+        rank = self._ranks(row[tied])
+        places = tied[np.lexsort((tied, entity[tied], time[tied]))]
+        order[places] = tied[np.lexsort((rank, entity[tied], time[tied]))]
+        return order
+
+    def _ranks(self, row: Times) -> npt.NDArray[np.int64]:
+        """Return the place of each row among the others by primary key, then row."""
+        scan = self._session.scan(self._fact.aggregation.column.table)
+        self._session.register(_TIED, pa.table({"row": row}))
+        keys = [scan.row("own")]
+        if scan.table.primary_key is not None:
+            keys.insert(0, scan.value(scan.table.primary_key, "own"))
+        wanted = exp.select(column("row", _TIED)).from_(exp.to_table(_TIED))
+        found = self._session.fetch(
+            exp.select(scan.row("own").as_("row", quoted=True))
+            .from_(scan.relation("own"))
+            .where(exp.In(this=scan.row("own"), query=wanted.subquery()))
+            .order_by(*(exp.Ordered(this=key, nulls_first=False) for key in keys))
+        )
+        ordered = _whole(found, "row")
+        by_row = np.argsort(ordered)
+        return by_row[np.searchsorted(ordered[by_row], row)]
+
+
+def rows_of(session: Session, fact: Fact) -> exp.Select:
+    """Return the SQL of a fact's rows without what arrays find out more cheaply: their order."""
+    select = fact.rows.copy()
+    unused = {"place"} | ({"value"} if fact.aggregation.kind is AggregationKind.COUNT else set())
+    kept = [e for e in select.expressions if e.alias not in unused]
+    if fact.aggregation.kind in _ORDERED:
+        scan = session.scan(fact.aggregation.column.table)
+        kept.append(scan.row("own").as_("row", quoted=True))
+    select.set("expressions", kept)
+    return select
+
+
+def _whole(rows: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    return rows.column(name).to_numpy().astype(np.int64, copy=False)  # type: ignore[no-any-return]
+
+
+def _values(
+    found: pa.ChunkedArray, kind: AggregationKind
+) -> tuple[npt.NDArray[Any], pa.Array | None, int]:
+    """Return values, or codes with what they stand for and how many there are."""
+    plain = (
+        pa.types.is_integer(found.type)
+        or pa.types.is_floating(found.type)
+        or pa.types.is_boolean(found.type)
+    )
+    if plain and kind is not AggregationKind.COUNT_DISTINCT:
+        return found.to_numpy(), None, 0
+    if pa.types.is_integer(found.type) and len(found):
+        ends = pc.min_max(found).as_py()
+        if ends["min"] >= 0 and ends["max"] < max(1024, 4 * len(found)):
+            return found.to_numpy().astype(np.int64, copy=False), None, ends["max"] + 1
+    if pa.types.is_floating(found.type):  # -0.0 is 0.0
+        found = pa.chunked_array([pa.array(found.to_numpy() + 0.0)])
+    coded = pc.dictionary_encode(found).combine_chunks()
+    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, coded.dictionary, max(1, len(coded.dictionary))
