@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= serve
+# Spark is tested where it can run: it needs Java, and half a gigabyte.
+SPARK := $(shell java -version >/dev/null 2>&1 && echo $(VENV)/.spark)
 # Two spinning OpenMP threads are slower than one on a busy machine.
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -30,16 +32,20 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo $(VENV)/.setup
 
+$(VENV)/.spark: pyproject.toml | $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[spark]'
+	@touch $@
+
 setup: $(VENV)/.setup ## Make .venv with relcast in it
 	@echo "Ready: $(BIN)/relcast --help"
 
 demo: $(VENV)/.demo ## Real flights, a query, a model and predictions over the REST API (DEMO=once: stop at the end)
 	@$(BIN)/python demo/flights.py --mode '$(DEMO)'
 
-test: $(VENV)/.test ## Run the tests (some minutes)
+test: $(VENV)/.test $(SPARK) ## Run the tests (some minutes)
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long'
 
-test-long: $(VENV)/.test ## Run the long campaigns as well (hours)
+test-long: $(VENV)/.test $(SPARK) ## Run the long campaigns as well (hours)
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 lint: $(VENV)/.test ## Lint, types, layers
