@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ import pytest
 from relcast.core.errors import InvalidRequest, TaskError
 from relcast.core.schema import Link, TaskType
 from relcast.pql import check
-from relcast.tasks import TablePlan, TrainingTable, make_training_table
+from relcast.tasks import TablePlan, TrainingTable, TrainingTableReport, make_training_table
+from relcast.tasks.report import UnusableTable
 from tests.tasks.worlds import World, WorldTable, shop
 
 DAY0 = pd.Timestamp("2023-01-01")
@@ -421,3 +424,93 @@ def test_too_little_memory_says_so(tmp_path: Path) -> None:
     with pytest.raises(TaskError) as caught:
         make_training_table(snapshot, relations, query, memory_limit="1MB")
     assert caught.value.code == "task.out_of_memory"
+
+
+def test_anchors_in_the_report_are_exact(tmp_path: Path) -> None:
+    """A fact at an odd nanosecond is D; its anchors keep the nanosecond, in JSON too."""
+    odd = pd.Timedelta(123_456_789, unit="ns")
+    world = daily()
+    world.tables["orders"].rows["time"] += odd
+    table = make(world, tmp_path, "PREDICT COUNT(orders.*, 0, 10) > 2 FOR EACH customers.id")
+    shown = table.report.to_json()
+    assert shown["anchors"][-1]["anchor"] == "2023-04-01T00:00:00.123456789Z"
+    again = TrainingTableReport.from_json(json.loads(json.dumps(shown)))
+    assert again == table.report
+    assert [a.anchor for a in again.anchors] == np.unique(table.examples.anchor).tolist()
+
+
+def test_rows_of_years_to_come_are_told(tmp_path: Path) -> None:
+    world = daily()
+    orders = world.tables["orders"].rows
+    text = "PREDICT COUNT(orders.*, 0, 10) FOR EACH customers.id"
+    assert make(world, tmp_path, text).report.warnings == ()
+    later = orders.iloc[:3].assign(
+        time=pd.to_datetime(["2200-01-01", "2150-06-01", "2200-01-01"]),
+        order_id=[900, 901, 902],
+    )
+    world.tables["orders"].rows = pd.concat([orders, later], ignore_index=True)
+    snapshot, relations = world.open(tmp_path)
+    now = datetime(2024, 5, 6, tzinfo=UTC)
+    table = make_training_table(
+        snapshot, relations, check(text, snapshot.graph), TablePlan(end_time="2023-04-01"),
+        clock=lambda: now,
+    )  # fmt: skip
+    (said,) = table.report.warnings
+    assert said.startswith(
+        "3 rows are later than now (2024-05-06) in orders, the newest of 2200-01-01"
+    )
+    assert "end_time" in said
+    assert len(table.report.anchors) == 9
+
+
+def test_the_default_split_of_links_steps_over_an_empty_end(tmp_path: Path) -> None:
+    """Nobody is chosen at the newest anchor: the newest one with examples is test, and it is said."""
+    world = daily()
+    orders = world.tables["orders"].rows
+    orders["kind"] = ["a", "b", "c", "d"] * 25 + ["a"]
+    text = (
+        "PREDICT LIST_DISTINCT(orders.kind WHERE orders.amount IS NOT NULL, 0, 10) RANK TOP 2 "
+        "FOR EACH customers.id"
+    )
+    world.tables["kinds"] = WorldTable(
+        {"kind": "text_key"}, pd.DataFrame({"kind": list("abcd")}), "kind"
+    )
+    orders.loc[orders.time > DAY0 + pd.Timedelta(days=90), "amount"] = None
+    world.tables["orders"].columns["kind"] = "text_key"
+    world.links += (Link("orders", "kind", "kinds"),)
+    table = make(world, tmp_path, text)
+    assert table.query.task_type is TaskType.TEMPORAL_LINK_PREDICTION
+    assert table.report.empty_anchors == 1
+    assert [a.split for a in table.report.anchors][-3:] == ["train", "val", "test"]
+    assert any("The default DateOffsetSplit([-10, 0], 'days')" in w for w in table.report.warnings)
+    with pytest.raises(TaskError) as caught:
+        make(world, tmp_path, text, split="DateOffsetSplit([-10, 0], 'days')")
+    assert caught.value.code == "task.too_few_anchors"
+
+
+def test_what_there_is_comes_with_the_error(tmp_path: Path) -> None:
+    with pytest.raises(UnusableTable) as caught:
+        make(daily(), tmp_path, "PREDICT COUNT(orders.*, 0, 10) < 100 FOR EACH customers.id")
+    assert caught.value.report is not None
+    assert caught.value.report.splits["train"].target.positives == 28
+    age = [1.0, 2.0] + [None] * 38
+    with pytest.raises(UnusableTable, match="2 rows with a target") as caught:
+        make(people(age=age), tmp_path, "PREDICT people.age FOR EACH people.id")
+    assert caught.value.report is not None
+    assert caught.value.report.dropped == {"target is NULL": 38}
+    assert caught.value.report.target.mean == 1.5  # type: ignore[union-attr]
+
+
+def test_classes_of_rows_left_out_are_no_classes_of_the_table(tmp_path: Path) -> None:
+    """A class that only an anchor between two splits has is not in the table."""
+    world = daily()
+    kind = np.array(["a", "b"] * 50 + ["a"], dtype=object)
+    kind[95:] = "only here"
+    world.tables["orders"].rows["kind"] = kind
+    world.tables["orders"].rows["amount"] = 1.0
+    text = "PREDICT FIRST(orders.kind, 0, 10) FOR EACH customers.id"
+    table = make(world, tmp_path, text, timeframe_step=5,
+                 split="TimeRangeSplit([('2022-01-01', '2023-02-15'), ('2023-02-20', '2023-03-12'),"
+                 "('2023-03-13', '2023-03-28')])")  # fmt: skip
+    assert table.examples.classes == ("a", "b")
+    assert set(table.examples.target) == {0.0, 1.0}

@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 
 from relcast.pql.ast import Unit, Window
-from relcast.tasks.offsets import EARLIEST, LATEST, bounds, from_datetime, shift, text, to_datetime
+from relcast.tasks.offsets import (
+    EARLIEST,
+    LATEST,
+    bounds,
+    from_datetime,
+    from_iso,
+    iso,
+    shift,
+    steps_back,
+    text,
+    to_datetime,
+)
 
 
 def ns(moment: str) -> int:
@@ -70,3 +81,32 @@ def test_datetimes_are_utc() -> None:
 def test_text_drops_midnight() -> None:
     assert text(ns("2024-02-29")) == "2024-02-29"
     assert text(ns("2024-02-29 10:00")) == "2024-02-29 10:00:00"
+
+
+def test_times_as_text_are_exact_to_the_nanosecond() -> None:
+    assert iso(ns("2024-01-31")) == "2024-01-31T00:00:00Z"
+    assert iso(ns("2024-01-31 01:02:03.5")) == "2024-01-31T01:02:03.500000Z"
+    assert iso(ns("2024-01-31 01:02:03.000000007")) == "2024-01-31T01:02:03.000000007Z"
+    rng = np.random.default_rng(4)
+    for moment in [*rng.integers(EARLIEST, LATEST, 500).tolist(), EARLIEST, LATEST, -1, 0, 1]:
+        assert from_iso(iso(moment)) == moment
+        assert iso(moment).startswith(str(pd.Timestamp(moment))[:19].replace(" ", "T"))
+    assert from_iso("2024-01-31T02:00:00.25+02:00") == ns("2024-01-31 00:00:00.25")
+    assert from_iso("2024-01-31") == ns("2024-01-31")
+    for wrong in ("soon", "2024-01-31T00:00:00.1234567891", "", "2024-13-01"):
+        with pytest.raises(ValueError, match=r"."):
+            from_iso(wrong)
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_steps_back_equal_single_shifts(unit: Unit) -> None:
+    last = ns("2024-03-31 12:00:00.000000001")
+    for step in (1, 7, 40):
+        lowest = int(shift([last], -step * 9, unit)[0]) + 1
+        want = [int(shift([last], -step * k, unit)[0]) for k in range(20)]
+        found = steps_back(last, step, unit, lowest, 100)
+        assert found.tolist() == [w for w in want if w >= lowest]
+        assert len(steps_back(last, step, unit, EARLIEST + 1, 4)) == 5  # one too many is seen
+    assert steps_back(last, 1, unit, last + 1, 100).tolist() == []
+    # A step of more than what int64 holds leaves the last moment alone.
+    assert steps_back(last, 10**12, unit, EARLIEST + 1, 100).tolist() == [last]

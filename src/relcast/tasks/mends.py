@@ -64,16 +64,16 @@ class Situation:
 
 def mends(case: Situation, used: int) -> str:
     """Say what would fill three splits; ``used`` anchors have examples now."""
-    found = [*_options(case)]
     now = case.assign()
-    if now is not None and len(now.split) > used:
-        found.append(
-            f"{len(now.split) - used} of {len(now.split)} anchors have no example: a wider WHERE, "
-            "or a target that is there more often, would give them some."
-        )
-    if not found:
-        found.append(_history(case.frame, case.plan))
-    return " ".join(found)
+    empty = 0 if now is None else len(now.split) - used
+    told = (
+        f"{empty} of {used + empty} anchors have no example: a wider WHERE, or a target that is "
+        "there more often, would give them some."
+    )
+    if now is not None and now.fills:  # only the examples are wanting
+        return told
+    found = [*_options(case)] or [_history(case.frame, case.plan)]
+    return " ".join([*found, told] if empty else found)
 
 
 def _options(case: Situation) -> Iterator[str]:
@@ -125,9 +125,9 @@ def _shorter(case: Situation) -> Iterator[str]:
     if shorter is None:
         return
     if case.frame.horizon > 1:
-        yield f"Or forecast at most {shorter.horizon} timeframes."
+        yield f"Forecast at most {shorter.horizon} timeframes."
     else:
-        yield f"Or shorten the window to at most {shorter.length} {case.frame.unit.value}."
+        yield f"Shorten the window to at most {shorter.length} {case.frame.unit.value}."
 
 
 def _history(frame: Frame, plan: TablePlan) -> str:
