@@ -684,6 +684,32 @@ def test_a_past_window_is_read_as_it_was_known(tmp_path: Path) -> None:
     assert later.tolist() == [3.0]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("LIST_DISTINCT(purchases.article, 0, 7) RANK TOP 2", None),
+        ("LIST_DISTINCT(purchases.kind, 0, 7) CLASSIFY", None),
+        ("COUNT(purchases.*, 0, 7) FORECAST 3 TIMEFRAMES", (0, 3)),
+        ("COUNT(purchases.*, 0, 7)", (0,)),
+    ],
+)
+def test_no_pairs_and_no_anchors_give_nothing(
+    text: str, shape: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    snapshot, query = opened(
+        shop([buy(1, 1, 1)]), tmp_path, f"PREDICT {text} FOR EACH customers.id"
+    )
+    found = evaluate_target(snapshot, query, [], [], classes=("a",) if "CLASSIFY" in text else None)
+    examples, _ = examples_at(snapshot, query, [])
+    if shape is None:
+        assert isinstance(found, Lists)
+        assert examples.lists is not None
+        assert len(found) == len(examples.lists) == 0
+    else:
+        assert examples.target is not None
+        assert found.shape == examples.target.shape == shape  # type: ignore[union-attr]
+
+
 # -- memory -----------------------------------------------------------------------------------
 
 MANY = [

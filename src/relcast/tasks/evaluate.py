@@ -13,6 +13,7 @@ from relcast.core.errors import TaskError
 from relcast.pql import CheckedQuery
 from relcast.tasks.anchors import Frame
 from relcast.tasks.examples import Examples, Lists
+from relcast.tasks.label_sql import LISTS
 from relcast.tasks.labels import Labeller
 from relcast.tasks.moments import Moved
 from relcast.tasks.offsets import from_datetime
@@ -94,10 +95,15 @@ def evaluate_target(
     with open_session(snapshot, threads=threads, memory_limit=memory_limit) as session:
         labeller = Labeller(session, query, where=False, assuming=False, moved=moved)
         found = [labels.target for labels in labeller.pairs(entity, anchor)]
-    target = pa.chunked_array(found) if found else pa.chunked_array([], pa.float64())
-    if labeller.sql.lists:
+    lists = query.task_type in LISTS
+    nothing = pa.large_list(pa.int64()) if lists else pa.float64()
+    target = pa.chunked_array(found) if found else pa.chunked_array([], nothing)
+    if lists:
         return list_indices(target, classes)
-    return numbers(target) if classes is None else class_indices(target, classes)
+    if classes is not None:
+        return class_indices(target, classes)
+    values = numbers(target)
+    return values.reshape(-1, query.forecast_length) if query.forecast_length else values
 
 
 def examples_at(

@@ -49,12 +49,12 @@ from relcast.tasks.sql import column, present, same
 from relcast.tasks.staging import StagedLeaves, within_life
 from relcast.tasks.sums import Scale
 
-__all__ = ["ELEMENTS", "ENTITIES", "LabelSql", "Stage", "value_name"]
+__all__ = ["ELEMENTS", "ENTITIES", "LISTS", "LabelSql", "Stage", "value_name"]
 
 ENTITIES = "entities"
 ELEMENTS = "elements"
 _LISTED = "listed"
-_LISTS = frozenset(
+LISTS = frozenset(
     {
         TaskType.MULTILABEL_CLASSIFICATION,
         TaskType.MULTILABEL_RANKING,
@@ -62,6 +62,7 @@ _LISTS = frozenset(
         TaskType.STATIC_LINK_PREDICTION,
     }
 )
+"""The tasks whose targets are lists."""
 
 
 class Stage(NamedTuple):
@@ -120,7 +121,7 @@ class LabelSql:
         self.target_sight = Sight.ahead if moved is None else Sight.either
         self.steps = (query.forecast_length or 1) if target else 1
         self.forecasts = target and query.forecast_length is not None
-        self.lists = target and query.task_type in _LISTS
+        self.lists = target and query.task_type in LISTS
         self._scan = catalog.scan(query.entity_table)
         self.rows = self._scan.rows
         self._entities = EntityRows.of(

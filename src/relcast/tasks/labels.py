@@ -263,7 +263,7 @@ class Labeller:
         held = np.zeros(anchors, dtype=np.int64)
         for number, histogram in self._held.items():
             rows = histogram.between(*moments.ends(number, range(anchors)))
-            held += rows.reshape(anchors, -1).sum(axis=1)
+            held += rows.reshape(anchors, self.sql.steps).sum(axis=1)
         return held
 
     def _weight_of_a_pair(self, anchor: Times) -> int:

@@ -16,6 +16,7 @@ from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
 from relcast.pql.ast import CheckedQuery, ColumnRef
 from relcast.tasks.examples import Encoded, Lists
+from relcast.tasks.label_sql import LISTS
 from relcast.tasks.labels import Labels
 
 __all__ = [
@@ -36,7 +37,8 @@ NOT_ASSUMED = "ASSUMING does not hold"
 NO_TARGET = "target is NULL"
 NOT_FINITE = "target is not a finite number"
 EMPTY_LIST = "target list is empty, so it ranks nothing"
-MULTILABEL = (TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING)
+MULTILABEL = frozenset({TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING})
+"""The tasks whose targets are lists of classes."""
 
 
 @dataclass
@@ -70,8 +72,8 @@ def collect(
 
     An example that fails for several reasons is counted under the first of: not living, WHERE,
     ASSUMING, target NULL, target not finite (one of a forecast's is enough), list empty where it
-    is to be ranked. Tells ``stage`` the anchors done. Without ``targets``
-    a NULL target drops nothing.
+    is to be ranked. Tells ``stage`` the anchors done. Without ``targets`` a NULL target drops
+    nothing.
     """
     kept: list[Labels] = []
     dropped: Counter[str] = Counter()
@@ -150,13 +152,16 @@ def _joined(parts: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
 def encode(query: CheckedQuery, found: Collected) -> Encoded:
     """Return targets as arrays and, where they are indices, the classes that they index."""
     target = found.target
-    if _is_list(target.type):
+    if query.task_type in LISTS:
+        if not _is_list(target.type):  # there was nothing to look at
+            target = pa.chunked_array([], pa.large_list(pa.int64()))
         classes = find_classes(target) if query.task_type in MULTILABEL else None
         return Encoded(classes=classes, lists=list_indices(target, classes))
     if has_classes(query, target):
         classes = find_classes(target)
         return Encoded(class_indices(target, classes), classes)
-    return Encoded(numbers(target))
+    values = numbers(target)
+    return Encoded(values.reshape(-1, query.forecast_length) if query.forecast_length else values)
 
 
 def has_classes(query: CheckedQuery, target: pa.ChunkedArray) -> bool:
@@ -176,10 +181,15 @@ def find_classes(target: pa.Array | pa.ChunkedArray) -> tuple[Any, ...]:
 
     Whole floats become integers.
     """
-    values = pc.unique(_decoded(_flat(target))).drop_null().to_pylist()
-    if values and all(isinstance(v, float) and v.is_integer() for v in values):
-        values = [int(v) for v in values]
-    return tuple(sorted(values))
+    found: set[Any] = set()
+    for part in _parts(target):
+        distinct = pc.unique(part).drop_null()
+        if pa.types.is_dictionary(distinct.type):
+            distinct = distinct.dictionary_decode()
+        found.update(distinct.to_pylist())
+    if found and all(isinstance(v, float) and v.is_integer() for v in found):
+        found = {int(v) for v in found}
+    return tuple(sorted(found))
 
 
 def list_indices(target: pa.Array | pa.ChunkedArray, classes: tuple[Any, ...] | None) -> Lists:
@@ -189,28 +199,37 @@ def list_indices(target: pa.Array | pa.ChunkedArray, classes: tuple[Any, ...] | 
     and stay as they are.
     """
     lengths = pc.list_value_length(target).fill_null(0).cast(pa.int64()).to_numpy()
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    values = _decoded(_flat(target))
+    offsets = _running(lengths)
     if classes is None:
-        return Lists(offsets, values.cast(pa.int64()).to_numpy(zero_copy_only=False))
-    found = class_indices(values, classes)
+        rows = [part.cast(pa.int64()).to_numpy() for part in _parts(target)]
+        return Lists(offsets, np.concatenate([np.zeros(0, dtype=np.int64), *rows]))
+    found = class_indices(target, classes)
     known = ~np.isnan(found)
-    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(known)])
-    return Lists(before[offsets], found[known].astype(np.int64))
+    return Lists(_running(known)[offsets], found[known].astype(np.int64))
 
 
 def class_indices(
     target: pa.Array | pa.ChunkedArray, classes: tuple[Any, ...]
 ) -> npt.NDArray[np.float64]:
-    """Return the index of each value in ``classes``, NaN where it is NULL or none of them."""
-    values = _decoded(target)
+    """Return the index of each value, of lists of each element, in ``classes``.
+
+    NaN where it is NULL or none of them.
+    """
+    return np.concatenate([np.zeros(0), *(_indices(part, classes) for part in _parts(target))])
+
+
+def _indices(values: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float64]:
+    if pa.types.is_dictionary(values.type):
+        # The few different texts are looked up, not the many values.
+        padded = np.append(_indices(values.dictionary, classes), np.nan)
+        return np.take(padded, values.indices.fill_null(-1).to_numpy(zero_copy_only=False))
     if not classes:
         return np.full(len(values), np.nan)
     among = pa.array(classes)
     if among.type != values.type:
         among = among.cast(values.type)
-    found = pc.index_in(values, value_set=among, skip_nulls=True)
-    return found.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    found = pc.index_in(values, value_set=among, skip_nulls=True).cast(pa.float64())
+    return np.asarray(found.fill_null(np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
@@ -230,21 +249,16 @@ def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)  # type: ignore[no-any-return]
 
 
-def _decoded(target: pa.Array | pa.ChunkedArray) -> pa.Array:
-    if pa.types.is_dictionary(target.type):
-        target = target.cast(target.type.value_type)
-    return target.combine_chunks() if isinstance(target, pa.ChunkedArray) else target
+def _parts(target: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    """Return the values in pieces; of lists their elements, end to end."""
+    chunks = target.chunks if isinstance(target, pa.ChunkedArray) else [target]
+    return [chunk.flatten() if _is_list(chunk.type) else chunk for chunk in chunks]
+
+
+def _running(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return n + 1 sums: of none, of the first, of the first two, and so on."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values, dtype=np.int64)])
 
 
 def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _flat(target: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Return the elements of lists end to end; other values as they are."""
-    if not _is_list(target.type):
-        return target
-    if isinstance(target, pa.Array):
-        return target.flatten()
-    parts = [_decoded(chunk.flatten()) for chunk in target.chunks]
-    return pa.chunked_array(parts, parts[0].type if parts else pa.null())
