@@ -222,7 +222,8 @@ def _indices(values: pa.Array, classes: tuple[Any, ...]) -> npt.NDArray[np.float
     if pa.types.is_dictionary(values.type):
         # The few different texts are looked up, not the many values.
         padded = np.append(_indices(values.dictionary, classes), np.nan)
-        return np.take(padded, values.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+        codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return np.asarray(padded[codes], dtype=np.float64)
     if not classes:
         return np.full(len(values), np.nan)
     among = pa.array(classes)
