@@ -60,13 +60,42 @@ def test_ingest_shows_what_was_found(place):
 def test_check_train_and_predict(place):
     told = json.loads(relcast(place, "query", "check", "data", CHURN, "--json").stdout)
     assert told["task_type"] == "binary_classification"
-    assert told["training_table"]["rows"] > 500
+    assert told["report"]["rows"] > 500
+    assert told["fault"] is None
     shown = relcast(place, "train", "data", CHURN, "--run-mode", "debug", "--out", "m").stdout
     assert "auroc" in shown
     relcast(place, "predict", "m", "data", "--out", "scores.parquet")
     scores = pq.read_table(place / "scores.parquet")
     assert scores.column_names[:3] == ["ENTITY", "TIMESTAMP", "TARGET_PRED"]
     assert scores.num_rows > 50
+
+
+def test_check_shows_what_the_training_table_would_hold(place):
+    shown = relcast(place, "query", "check", "data", CHURN).stdout
+    assert "binary_classification" in shown
+    assert "Every 30 days from 2023-" in shown
+    assert re.search(r"train\s.*│.*% positive", shown)
+    assert "WHERE does not hold" in shown
+    told = relcast(place, "query", "check", "data", CHURN, "--plan", "timeframe_step=7", "--json")
+    weekly = json.loads(told.stdout)
+    assert weekly["rhythm"].startswith("Each ")
+    assert weekly["left_out_anchors"] > 0
+    far = relcast(place, "query", "check", "data", CHURN.replace("30", "200"), "--json", status=1)
+    assert json.loads(far.stdout)["fault"]["code"] == json.loads(far.stderr)["code"]
+    ours = CHURN + " AND customers.country NOT IN ('DE', 'FR')"
+    assert "extension" in relcast(place, "query", "check", "data", ours).stdout
+    strict = ["query", "check", "data", ours, "--compatibility", "kumo"]
+    assert "pql.extension" in relcast(place, *strict, status=1).stderr
+
+
+def test_sql_prints_one_statement(place):
+    shown = relcast(place, "query", "sql", "data", CHURN, "--dialect", "spark").stdout
+    assert "TARGET" in shown
+    named = ["--table", "orders=shop.sales", "--anchor", "2023-06-01"]
+    told = relcast(place, "query", "sql", "data", CHURN, *named, "--json")
+    assert "sales" in json.loads(told.stdout)["sql"]
+    wrong = relcast(place, "query", "sql", "data", CHURN, "--dialect", "cobol", status=1)
+    assert "task.unknown_dialect" in wrong.stderr
 
 
 @pytest.mark.parametrize(
@@ -77,6 +106,9 @@ def test_check_train_and_predict(place):
             ["line 1", "orders", "pql.unknown_table"],
         ),
         (["query", "check", "data", "PREDCIT 1"], ["line 1, column 1", "PREDICT"]),
+        (["query", "check", "data", CHURN, "--plan", "step"], ["--plan", "timeframe_step=7"]),
+        (["query", "check", "data", CHURN, "--plan", "step=7"], ["step", "task.invalid_plan"]),
+        (["query", "check", "data", CHURN, "--compatibility", "sql"], ["--compatibility kumo"]),
         (["ingest", "nowhere"], ["nowhere"]),
         (["ingest", "data", "--key", "orders"], ["--key", "table.column"]),
         (["ingest", "data", "--link", "a=b"], ["--link", "orders.customer_id=customers"]),

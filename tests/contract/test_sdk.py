@@ -6,9 +6,6 @@ Each side is a process of its own. The walk is made once; the tests look at what
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
+from tests.contract.sdk_server import CUSTOMERS, environment, serve, write_shop
+
 WALK = Path(__file__).with_name("sdk_walk.py")
-CUSTOMERS = 250
 
 
 @dataclass
@@ -34,41 +31,6 @@ class Walk:
     url: str
     key: str
     data: Path
-
-
-def write_shop(folder: Path) -> int:
-    """Write customers, orders and regions; the number of orders."""
-    rng = np.random.default_rng(7)
-    folder.mkdir()
-    begin = np.datetime64("2023-01-01", "us")
-    pd.DataFrame(
-        {
-            "customer_id": np.arange(1, CUSTOMERS + 1),
-            "signup": begin + rng.integers(0, 60, CUSTOMERS).astype("timedelta64[D]"),
-            "region_id": rng.integers(1, 5, CUSTOMERS),
-        }
-    ).to_parquet(folder / "customers.parquet", index=False)
-    rate = rng.gamma(1.5, 2.0, CUSTOMERS)
-    owner = np.repeat(np.arange(1, CUSTOMERS + 1), rng.poisson(rate * 6))
-    seconds = rng.integers(0, 300 * 86_400, len(owner)).astype("timedelta64[s]")
-    orders = pd.DataFrame(
-        {
-            "customer_id": owner,
-            "time": np.datetime64("2023-03-01", "us") + seconds,
-            "amount": (rng.gamma(2.0, 10.0, len(owner)) * rate[owner - 1]).round(2),
-        }
-    ).sort_values("time", ignore_index=True)
-    orders.insert(0, "order_id", np.arange(len(orders)))
-    orders.to_parquet(folder / "orders.parquet", index=False)
-    pd.DataFrame({"region_id": [1, 2, 3, 4], "name": ["north", "south", "east", "west"]}).to_csv(
-        folder / "regions.csv", index=False
-    )
-    return len(orders)
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KUMO", "RELCAST", "RBAC"))}
-    return kept | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"} | more
 
 
 @pytest.fixture(scope="module")
@@ -81,41 +43,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[tuple[str, str]]:
-    """A server as its users start it: URL and first key, both read from what it prints."""
-    home = tmp_path_factory.mktemp("sdk") / "home"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = (home.parent / "server.log").open("w+")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "relcast.cli", "serve", "--home", str(home), "--port", str(port)],
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment(RELCAST_THREADS="1", RELCAST_DATA_ROOTS=str(data)),
-        start_new_session=True,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            assert process.poll() is None, Path(log.name).read_text()
-            try:
-                if httpx.get(f"{url}/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, Path(log.name).read_text()
-            time.sleep(0.2)
-        line = next(x for x in Path(log.name).read_text().splitlines() if "API key" in x)
-        yield url, line.split()[-1]
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        log.close()
+    with serve(tmp_path_factory.mktemp("sdk") / "home", data) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ import pytest
 import relcast
 from relcast.core.progress import SILENT
 from relcast.learners.features import FeatureSet
-from relcast.pipeline.library import Data
+from relcast.pipeline import Data
 from relcast.tasks import evaluate_target, population
 from tests.conftest import ROOT
 

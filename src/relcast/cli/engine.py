@@ -1,4 +1,4 @@
-"""Commands of the engine: ingest, train, predict, query check. They need no server."""
+"""Commands of the engine: ingest, train, predict. They need no server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from relcast.core.errors import InvalidRequest
 if TYPE_CHECKING:
     from relcast.pipeline import Data
 
-__all__ = ["check_query", "ingest", "predict", "train"]
+__all__ = ["ingest", "open_data", "predict", "train"]
 
 Source = Annotated[Path, typer.Argument(help="A folder of CSV or Parquet files, or one such file.")]
 Query = Annotated[str, typer.Argument(help="The predictive query, in quotes.")]
@@ -44,7 +44,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Copy tables, and show what was inferred, kept and dropped."""
-    data = _open(source, home, key, time, link, quiet=as_json)
+    data = open_data(source, home, key, time, link, quiet=as_json)
     if as_json:
         snapshot = data.snapshot
         typer.echo(
@@ -63,44 +63,9 @@ def ingest(
     _print(console, "Tables", data.tables)
     if len(data.links):
         _print(console, "Links", data.links)
+    for warning in data.warnings:
+        console.print(f"warning: {warning}", markup=False, style="yellow")
     console.print(f"snapshot {data.snapshot.id}")
-
-
-def check_query(
-    source: Source,
-    query: Query,
-    key: Key = [],  # noqa: B006
-    time: Time = [],  # noqa: B006
-    link: LinkOption = [],  # noqa: B006
-    home: Home = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Check a query: its task, itself in plain English, and the training rows it would give."""
-    data = _open(source, home, key, time, link, quiet=as_json)
-    asked = data.query(query)
-    table = asked.training_table()
-    report = table.report.to_json()
-    if as_json:
-        warnings = [w.to_json() for w in asked.checked.warnings]
-        typer.echo(
-            json.dumps(
-                {
-                    "task_type": asked.task_type.value,
-                    "description": asked.describe(),
-                    "warnings": warnings,
-                    "training_table": report,
-                },
-                default=str,
-            )
-        )
-        return
-    console = Console(highlight=False)
-    console.print(f"[bold]{asked.task_type.value}[/bold]")
-    console.print(asked.describe(), markup=False)
-    for warning in asked.checked.warnings:
-        console.print(f"warning: {warning.message} {warning.hint}", markup=False, style="yellow")
-    console.print_json(json.dumps(report, default=str))
 
 
 def train(
@@ -119,7 +84,7 @@ def train(
     from relcast.learners.bundle import require_place
 
     require_place(out)  # before the work, not after it
-    data = _open(source, home, key, time, link, quiet=as_json)
+    data = open_data(source, home, key, time, link, quiet=as_json)
     model = data.query(query).fit(run_mode, progress=not as_json)
     model.save(out)
     evaluation = model.evaluation
@@ -151,7 +116,7 @@ def predict(
     """Score every eligible entity of a folder's tables with a model bundle."""
     from relcast.pipeline import load
 
-    data = _open(source, home, key, time, link, quiet=as_json)
+    data = open_data(source, home, key, time, link, quiet=as_json)
     scored = load(model, data).predict(anchor, progress=not as_json)
     written = scored.save(out)
     if as_json:
@@ -162,7 +127,7 @@ def predict(
     console.print(f"{len(scored):,} entities scored into {out}", markup=False)
 
 
-def _open(
+def open_data(
     source: Path,
     home: Path | None,
     keys: list[str],
@@ -171,6 +136,7 @@ def _open(
     *,
     quiet: bool,
 ) -> Data:
+    """Open the tables of a folder with the roles and links that the options name."""
     from relcast.pipeline import connect
 
     return connect(source, home=home).graph(

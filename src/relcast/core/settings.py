@@ -52,6 +52,15 @@ class Settings:
     statistics_seconds: int = 60
     pql_compatibility: Compatibility | None = None
 
+    @property
+    def engine_memory(self) -> str | None:
+        """What of ``memory_limit_mb`` the label engine may take, such as ``2048MiB``; None is free.
+
+        Half: the rest of a process has to live beside it.
+        """
+        most = self.memory_limit_mb
+        return None if most is None else f"{max(256, most // 2)}MiB"
+
     @classmethod
     def load(
         cls, home: Path | str | None = None, environ: Mapping[str, str] | None = None

@@ -128,6 +128,7 @@ class Checking(Rooms):
             query=text,
             plan=options.to_json(),
             threads=self.settings.threads,
+            memory_limit=self.settings.engine_memory,
         )
         # A plan's times may be days before today.
         key = (snapshot_id, text, json.dumps(spec.plan, sort_keys=True), self.clock().date())

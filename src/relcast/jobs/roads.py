@@ -17,6 +17,7 @@ from typing import Any
 from relcast import __version__
 from relcast.catalog import JobKind, JobState
 from relcast.core.schema import TaskType
+from relcast.jobs.own_rows import OwnRows
 from relcast.jobs.run import Run
 from relcast.pipeline.steps import (
     IngestSpec,
@@ -168,7 +169,7 @@ def prediction(run: Run) -> dict[str, Any]:
             threshold=options["threshold"],
             num_classes=options["num_classes"],
             reasons=options["reasons"],
-            highest_first=own_table,
+            highest_first=own_table and config.get("rows") is None,
             threads=run.settings.threads,
         )
 
@@ -218,9 +219,10 @@ def _training_table(run: Run, job_id: str) -> dict[str, Any]:
             query=config["query"],
             out=str(staging / "out" / _TRAINING_TABLE),
             plan=config["table_plan"],
-            rows=config.get("rows"),
+            **_rows(run),
             allow_unmatched=config.get("allow_unmatched", False),
             threads=run.settings.threads,
+            memory_limit=run.settings.engine_memory,
         )
 
     def publish(staging: Path, result: dict[str, Any]) -> dict[str, Any]:
@@ -242,9 +244,10 @@ def _prediction_table(run: Run, job_id: str) -> dict[str, Any]:
             query=config["query"],
             out=str(staging / "out" / _PREDICTION_TABLE),
             anchor=config["anchor"],
-            rows=config.get("rows"),
+            rows=_rows(run).get("rows"),
             allow_unmatched=config.get("allow_unmatched", False),
             threads=run.settings.threads,
+            memory_limit=run.settings.engine_memory,
         )
 
     def publish(staging: Path, result: dict[str, Any]) -> dict[str, Any]:
@@ -252,6 +255,15 @@ def _prediction_table(run: Run, job_id: str) -> dict[str, Any]:
         return result | _table(run, place / _PREDICTION_TABLE, snapshot_id)
 
     return run.step("prediction_table", specify, publish)
+
+
+def _rows(run: Run) -> dict[str, Any]:
+    """Return the part of a specification that says where rows of the caller's own are."""
+    given = run.job.config.get("rows")
+    if given is None:
+        return {}
+    rows = OwnRows.from_json(given)
+    return {"rows": asdict(run.source_spec(rows.ref)), "weight": rows.weight}
 
 
 def _table(run: Run, path: Path, snapshot_id: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from relcast.catalog import JobKind, JobRecord, QueryRecord
@@ -17,8 +16,9 @@ from relcast.core.ids import new_id
 from relcast.jobs.asking import Asking, model_plan, table_plan
 from relcast.jobs.connecting import Connecting
 from relcast.jobs.following import Following
+from relcast.jobs.own_rows import OwnRows, require_columns
 from relcast.jobs.rooms import checked_tags, plain
-from relcast.pql import require_supported
+from relcast.pql import CheckedQuery, require_supported
 
 __all__ = ["Submitting"]
 
@@ -36,24 +36,21 @@ class Submitting(Connecting, Asking, Following):
         snapshot: str | None = None,
         tags: Mapping[str, str] | None = None,
         *,
-        rows: Path | str | None = None,
-        allow_unmatched: bool = False,
+        rows: OwnRows | None = None,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
-        """Start making a query's training table.
+        """Start making a query's training table; every task type has one.
 
         ``plan`` is a ``TablePlan`` or its JSON; None takes the query's own. ``snapshot`` is a graph
-        snapshot's id (``<graph>@<job>``, which may still run); None ingests first. ``rows`` is a
-        Parquet file of own rows in place of generated ones.
+        snapshot's id (``<graph>@<job>``, which may still run); None ingests first. ``rows`` take
+        the place of generated ones.
         """
         record = self.query(query)
-        config = self._config(record, snapshot)
-        config |= {
-            "table_plan": table_plan(record.plan.get("table") if plan is None else plan),
-            "rows": None if rows is None else str(rows),
-            "allow_unmatched": allow_unmatched,
-        }
+        options = table_plan(record.plan.get("table") if plan is None else plan)
+        checked = self._checked(record, options)
+        config = self._config(record, snapshot) | {"table_plan": options}
+        config |= self._rows(rows, checked, targets=True)
         stages = (*self._ingestion(config), "Training table")
         return self._submit(
             JobKind.training_table, record, config, stages, tags, idempotency, owner
@@ -66,19 +63,15 @@ class Submitting(Connecting, Asking, Following):
         snapshot: str | None = None,
         tags: Mapping[str, str] | None = None,
         *,
-        rows: Path | str | None = None,
-        allow_unmatched: bool = False,
+        rows: OwnRows | None = None,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
         """Start making the table of entities to score at ``anchor`` (None: the newest data)."""
         record = self.query(query)
-        config = self._config(record, snapshot)
-        config |= {
-            "anchor": isoformat(anchor_time(anchor)),
-            "rows": None if rows is None else str(rows),
-            "allow_unmatched": allow_unmatched,
-        }
+        checked = self._checked(record)
+        config = self._config(record, snapshot) | {"anchor": isoformat(anchor_time(anchor))}
+        config |= self._rows(rows, checked, targets=False)
         stages = (*self._ingestion(config), "Predicting")
         return self._submit(
             JobKind.prediction_table, record, config, stages, tags, idempotency, owner
@@ -93,32 +86,38 @@ class Submitting(Connecting, Asking, Following):
         tags: Mapping[str, str] | None = None,
         *,
         table_plan_override: Any = None,
+        rows: OwnRows | None = None,
         promote: bool = False,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
-        """Start a training.
+        """Start a training; raises ``pql.task_not_supported_yet`` for tasks without learners.
 
         With a training table's job (which may still run), that table and its snapshot are used;
-        without, the table is made first, from ``snapshot_ref`` or from a fresh ingestion. The model
-        is promoted when ``promote`` says so or the query has no model yet.
+        without, the table is made first, from ``snapshot_ref`` or from a fresh ingestion, and from
+        ``rows`` where they are given. The model is promoted when ``promote`` says so or the query
+        has no model yet.
         """
         record = self.query(query)
-        config = self._config(record, snapshot_ref)
         own_table = record.plan.get("table") if table_plan_override is None else table_plan_override
+        if training_table_job_id is not None:
+            self._expect(training_table_job_id, JobKind.training_table)
+            own_table = self.job(training_table_job_id).config.get("table_plan")
+        options = table_plan(own_table)
+        checked = require_supported(self._checked(record, options))
+        config = self._config(record, snapshot_ref)
         config |= {
             "model_plan": model_plan(
-                record.plan.get("model") if plan is None else plan, record.task_type
+                record.plan.get("model") if plan is None else plan, checked.task_type
             ),
-            "table_plan": table_plan(own_table),
+            "table_plan": options,
             "training_table_job_id": training_table_job_id,
             "promote": promote,
         }
+        config |= self._rows(rows, checked, targets=True)
         stages: tuple[str, ...] = _TRAINING
         if training_table_job_id is None:
             stages = (*self._ingestion(config), "Training table", *stages)
-        else:
-            self._expect(training_table_job_id, JobKind.training_table)
         return self._submit(JobKind.training, record, config, stages, tags, idempotency, owner)
 
     def submit_prediction(
@@ -131,6 +130,7 @@ class Submitting(Connecting, Asking, Following):
         snapshot_ref: str | None = None,
         tags: Mapping[str, str] | None = None,
         *,
+        rows: OwnRows | None = None,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
@@ -142,6 +142,7 @@ class Submitting(Connecting, Asking, Following):
         """
         moment = isoformat(anchor_time(anchor))
         model_id, training_job_id, record = self._model_of(model_or_query)
+        checked = require_supported(self._checked(record))
         config = self._config(record, snapshot_ref)
         config |= {
             "model_id": model_id,
@@ -154,6 +155,7 @@ class Submitting(Connecting, Asking, Following):
         if model_id is not None:
             # A model answers the text it was trained for, whatever the query says by now.
             config["query"] = self.model(model_id).lineage["query"]
+        config |= self._rows(rows, checked, targets=False)
         stages: tuple[str, ...] = _PREDICTING
         if prediction_table_job_id is None:
             stages = (*self._ingestion(config), *stages)
@@ -167,6 +169,7 @@ class Submitting(Connecting, Asking, Following):
         overrides: Mapping[str, Any] | None = None,
         *,
         tags: Mapping[str, str] | None = None,
+        rows: OwnRows | None = None,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
@@ -193,6 +196,7 @@ class Submitting(Connecting, Asking, Following):
             merged["model"],
             table_plan_override=merged["table"],
             tags=tags,
+            rows=rows,
             promote=True,
             idempotency=idempotency,
             owner=owner,
@@ -206,6 +210,7 @@ class Submitting(Connecting, Asking, Following):
         anchor: datetime | str | None = None,
         outputs: Sequence[Mapping[str, Any]] = (),
         tags: Mapping[str, str] | None = None,
+        rows: OwnRows | None = None,
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
@@ -221,13 +226,25 @@ class Submitting(Connecting, Asking, Following):
             options=given,
             outputs=outputs,
             tags=tags,
+            rows=rows,
             idempotency=idempotency,
             owner=owner,
         )
 
+    def _checked(self, query: QueryRecord, plan: Mapping[str, Any] | None = None) -> CheckedQuery:
+        """Check a query under a plan: one that cannot be run is refused now, not by its job."""
+        return self.validate_query(
+            query.text, query.graph_id, forecast_length=(plan or {}).get("forecast_length")
+        )
+
+    def _rows(self, rows: OwnRows | None, query: CheckedQuery, *, targets: bool) -> dict[str, Any]:
+        """Return what a job's configuration says of rows of the caller's own."""
+        if rows is None:
+            return {"rows": None, "allow_unmatched": False}
+        require_columns(rows, self.source(rows.ref.connector_id), query, targets=targets)
+        return {"rows": rows.to_json(), "allow_unmatched": rows.allow_unmatched}
+
     def _config(self, query: QueryRecord, snapshot_ref: str | None) -> dict[str, Any]:
-        # A query that cannot be run is refused now, and not by a job that fails later.
-        require_supported(self.validate_query(query.text, query.graph_id))
         snapshot = None if snapshot_ref is None else self.graph_snapshot(snapshot_ref)
         return {
             "query": query.text,

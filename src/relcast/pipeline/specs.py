@@ -67,7 +67,8 @@ class IngestResult:
 class TrainingTableSpec:
     """Make the training table of a query over a snapshot and write it to ``out`` (Parquet).
 
-    ``rows`` names a Parquet file of the caller's own rows that take the place of generated ones.
+    ``rows`` is a ``SourceSpec`` as JSON: the caller's own rows, which take the place of generated
+    ones; ``weight`` names their column of weights, where it is not ``WEIGHT``.
     """
 
     store: str
@@ -75,9 +76,11 @@ class TrainingTableSpec:
     query: str
     out: str
     plan: Mapping[str, Any] = field(default_factory=dict)
-    rows: str | None = None
+    rows: Mapping[str, Any] | None = None
+    weight: str | None = None
     allow_unmatched: bool = False
     threads: int = 1
+    memory_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,10 @@ class PredictionTableSpec:
     query: str
     out: str
     anchor: str | None = None
-    rows: str | None = None
+    rows: Mapping[str, Any] | None = None
     allow_unmatched: bool = False
     threads: int = 1
+    memory_limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ outputs under a temporary name and rename them, so that a killed step leaves not
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from relcast.core.clock import anchor_time
 from relcast.core.errors import SourceError
@@ -35,6 +36,8 @@ from relcast.pipeline.specs import (
 )
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from relcast.pql import CheckedQuery
     from relcast.relations import Relations
     from relcast.snapshots import Snapshot
@@ -122,16 +125,22 @@ def ingest(spec: IngestSpec, progress: Progress = SILENT) -> IngestResult:
 
 def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> TrainingTableResult:
     """Make a training table from a query or the caller's rows. Stage: ``Training table``."""
-    import pyarrow.parquet as pq
-
     from relcast.tasks import TablePlan, make_training_table, training_table_from_rows
 
     began = time.perf_counter()
-    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
     plan = TablePlan.from_json(spec.plan)
+    snapshot, relations, query = _open(
+        spec.store, spec.snapshot_id, spec.query, forecast_length=plan.forecast_length
+    )
     if spec.rows is None:
         table = make_training_table(
-            snapshot, relations, query, plan, progress, threads=spec.threads
+            snapshot,
+            relations,
+            query,
+            plan,
+            progress,
+            threads=spec.threads,
+            memory_limit=spec.memory_limit,
         )
     else:
         with progress.stage("Training table", unit="rows") as stage:
@@ -139,7 +148,7 @@ def training_table(spec: TrainingTableSpec, progress: Progress = SILENT) -> Trai
                 snapshot,
                 relations,
                 query,
-                pq.read_table(spec.rows),
+                _own_rows(spec.rows, spec.weight),
                 plan,
                 allow_unmatched=spec.allow_unmatched,
             )
@@ -159,12 +168,15 @@ def outline(spec: OutlineSpec, progress: Progress = SILENT) -> OutlineResult:
     from relcast.tasks import outline as outlined
 
     began = time.perf_counter()
-    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    plan = TablePlan.from_json(spec.plan)
+    snapshot, relations, query = _open(
+        spec.store, spec.snapshot_id, spec.query, forecast_length=plan.forecast_length
+    )
     found = outlined(
         snapshot,
         relations,
         query,
-        TablePlan.from_json(spec.plan),
+        plan,
         progress,
         threads=spec.threads,
         memory_limit=spec.memory_limit,
@@ -197,15 +209,19 @@ def prediction_table(
     spec: PredictionTableSpec, progress: Progress = SILENT
 ) -> PredictionTableResult:
     """Make the table of entities to score at one anchor. Stage: ``Predicting``, in rows."""
-    import pyarrow.parquet as pq
-
     from relcast.tasks import make_prediction_table, prediction_table_from_rows
 
     began = time.perf_counter()
     snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
     if spec.rows is None:
         table = make_prediction_table(
-            snapshot, relations, query, anchor_time(spec.anchor), progress, threads=spec.threads
+            snapshot,
+            relations,
+            query,
+            anchor_time(spec.anchor),
+            progress,
+            threads=spec.threads,
+            memory_limit=spec.memory_limit,
         )
     else:
         with progress.stage("Predicting", unit="rows") as stage:
@@ -213,7 +229,7 @@ def prediction_table(
                 snapshot,
                 relations,
                 query,
-                pq.read_table(spec.rows),
+                _own_rows(spec.rows),
                 allow_unmatched=spec.allow_unmatched,
             )
             stage.update(len(table), len(table), detail=f"{len(table):,} entities to score")
@@ -276,9 +292,24 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     )
 
 
-def _open(store: str, snapshot_id: str, text: str) -> tuple[Snapshot, Relations, CheckedQuery]:
+def _own_rows(rows: Mapping[str, Any], weight: str | None = None) -> pa.Table:
+    """Read rows of the caller's own from their source; ``weight`` becomes ``WEIGHT``."""
+    import pyarrow as pa
+
+    where = SourceSpec.from_json(rows)
+    source = open_source(where)
+    table = pa.Table.from_batches(source.read(where.table), source.schema(where.table))
+    if weight is None or weight == "WEIGHT":
+        return table
+    kept = table.drop_columns([c for c in ("WEIGHT",) if c in table.column_names])
+    return kept.rename_columns({weight: "WEIGHT"})
+
+
+def _open(
+    store: str, snapshot_id: str, text: str, *, forecast_length: int | None = None
+) -> tuple[Snapshot, Relations, CheckedQuery]:
     from relcast.relations import build
     from relcast.snapshots import SnapshotStore
 
     snapshot = SnapshotStore(Path(store)).open(snapshot_id)
-    return snapshot, build(snapshot), check_against(text, snapshot)
+    return snapshot, build(snapshot), check_against(text, snapshot, forecast_length=forecast_length)

@@ -25,6 +25,7 @@ __all__ = [
     "NewPrediction",
     "NewQuery",
     "NewRetraining",
+    "OwnRowsBody",
     "PredictionsBody",
     "QueryBody",
     "StageBody",
@@ -121,10 +122,34 @@ class NewQuery(_In):
     )
 
 
+class OwnRowsBody(_In):
+    """A table of a connector whose rows take the place of generated ones.
+
+    Training: `ENTITY, TARGET`, for queries over time `TIMESTAMP`, at will `SPLIT` (train, val,
+    test) and `WEIGHT`. Prediction: `ENTITY`, and `TIMESTAMP` for queries over time.
+    """
+
+    connector_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        default="parquet_upload_connector", description="Where it is; by default the uploads."
+    )
+    table: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        examples=["benchmark_rows"]
+    )
+    weight_column: str | None = Field(
+        default=None, description="Training: the column of weights, where it is not `WEIGHT`."
+    )
+    allow_unmatched: bool = Field(
+        default=False, description="Leave out rows whose `ENTITY` is no key, and count them."
+    )
+
+
 class NewRetraining(_In):
     """What one retraining does differently from the query's stored plan."""
 
     plan: dict[str, Any] | None = Field(default=None, examples=[{"model": {"run_mode": "normal"}}])
+    rows: OwnRowsBody | None = Field(
+        default=None, description="Own training rows; left out: they are generated."
+    )
     tags: Tags = Field(default_factory=dict)
 
 
@@ -141,6 +166,9 @@ class NewPrediction(_In):
         default=None, ge=1, le=6000, description="Multiclass: keep the best so many."
     )
     model_id: str | None = Field(default=None, description="Left out: the promoted model.")
+    rows: OwnRowsBody | None = Field(
+        default=None, description="Own rows to score; left out: every eligible entity."
+    )
     tags: Tags = Field(default_factory=dict)
 
 

@@ -12,10 +12,19 @@ from fastapi.responses import JSONResponse
 
 from relcast.catalog import JobKind, JobRecord
 from relcast.core.errors import Conflict
+from relcast.jobs.own_rows import OwnRows
 from relcast.server.answers import accepted, job_json, once
-from relcast.server.bodies import CancelBody, JobBody, NewPrediction, NewRetraining, StatusBody
+from relcast.server.bodies import (
+    CancelBody,
+    JobBody,
+    NewPrediction,
+    NewRetraining,
+    OwnRowsBody,
+    StatusBody,
+)
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
+from relcast.sources import SourceRef
 
 __all__ = ["routes"]
 
@@ -47,7 +56,9 @@ def retrain(
         request,
         given,
         lambda again: accepted(
-            platform.retrain(query, given.plan, tags=given.tags, **again.options)
+            platform.retrain(
+                query, given.plan, tags=given.tags, rows=_rows(given.rows), **again.options
+            )
         ),
     )
 
@@ -78,7 +89,12 @@ def predict(
         if given.model_id is None:
             return accepted(
                 platform.predict(
-                    query, options, anchor=given.anchor_time, tags=given.tags, **again.options
+                    query,
+                    options,
+                    anchor=given.anchor_time,
+                    tags=given.tags,
+                    rows=_rows(given.rows),
+                    **again.options,
                 )
             )
         if platform.model(given.model_id).query_id != platform.query(query).id:
@@ -93,6 +109,7 @@ def predict(
                 anchor=given.anchor_time,
                 options=options,
                 tags=given.tags,
+                rows=_rows(given.rows),
                 **again.options,
             )
         )
@@ -140,6 +157,14 @@ def cancel_training(request: Request, query: str) -> Response:
 def cancel_prediction(request: Request, query: str) -> Response:
     """Ask the job to stop; nothing running is a 200 that says so."""
     return _cancel(request, query, JobKind.prediction)
+
+
+def _rows(given: OwnRowsBody | None) -> OwnRows | None:
+    if given is None:
+        return None
+    return OwnRows(
+        SourceRef(given.connector_id, given.table), given.weight_column, given.allow_unmatched
+    )
 
 
 def _status(request: Request, query: str, kind: JobKind) -> Response:

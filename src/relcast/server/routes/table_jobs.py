@@ -14,10 +14,13 @@ from kumoapi.jobs import (
     GenerateTrainTableJobResource,
     GenerateTrainTableRequest,
 )
+from kumoapi.source_table import SourceTableType
+from kumoapi.train import TrainingTableSpec
+from pydantic.dataclasses import dataclass
 
 from relcast.catalog import JobKind, JobRecord
 from relcast.core.clock import parse_time
-from relcast.core.errors import InvalidRequest
+from relcast.core.errors import UserError
 from relcast.server.answers import once
 from relcast.server.job_files import table_urls
 from relcast.server.job_of_kind import job_of_kind
@@ -25,6 +28,7 @@ from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
 from relcast.server.wire.codec import aware, validation, wire_answer
 from relcast.server.wire.configs import prediction_table_request, training_table_request
+from relcast.server.wire.custom_tables import validate_custom_table
 from relcast.server.wire.jobs import (
     error_details,
     job_resource,
@@ -32,7 +36,7 @@ from relcast.server.wire.jobs import (
     table_progress,
 )
 from relcast.server.wire.listing import jobs_of, tag_changes
-from relcast.server.wire.plans import prediction_anchor_of, table_plan_of
+from relcast.server.wire.plans import prediction_anchor_of, suggest_table_plan, table_plan_of
 
 __all__ = ["routes"]
 
@@ -46,7 +50,13 @@ _URLS = ["http://127.0.0.1:8000/api/v1/files/…?expires=…&signature=…"]
     _TRAIN, scope="train", summary="Start making a training table (SDK)", errors=(404, 409, 429)
 )
 def create_training_table_job(request: Request, body: GenerateTrainTableRequest) -> Response:
+    """Every task type has a training table, also those that cannot be trained yet."""
     platform = platform_of(request)
+    record = platform.query(body.pquery_id)
+    graph = platform.graph(record.graph_id).graph
+    forecast = table_plan_of(body.plan).forecast_length
+    checked = platform.validate_query(record.text, record.graph_id, forecast_length=forecast)
+    plan = table_plan_of(body.plan, suggest_table_plan(checked, graph))
     return once(
         request,
         body,
@@ -54,7 +64,7 @@ def create_training_table_job(request: Request, body: GenerateTrainTableRequest)
             {
                 "id": platform.submit_training_table(
                     body.pquery_id,
-                    table_plan_of(body.plan),
+                    plan,
                     body.graph_snapshot_id,
                     body.job_tags,
                     **again.options,
@@ -140,24 +150,35 @@ def get_training_table_encoders(request: Request, job_id: str) -> Response:
     return JSONResponse(None)
 
 
+@dataclass
+class CustomTableCheck:
+    """What the SDK sends to have a modified training table checked."""
+
+    custom_table: SourceTableType
+    train_table_mod: TrainingTableSpec
+    extensive_validation: bool = False
+
+
 @routes.post(
     _TRAIN + "/{job_id}/validate_custom_train_table",
     scope="read",
-    summary="Check a modified training table: not supported yet, said as an error (SDK)",
+    summary="Check a training table to which a weight column was added (SDK)",
     answer=ValidationResponse,
 )
-def validate_custom_train_table(job_id: str) -> Response:
-    # The SDK reads this answer whatever its status is.
-    return wire_answer(validation(custom_table_error(job_id)))
-
-
-def custom_table_error(job_id: str | None) -> InvalidRequest:
-    """Return why a modified training table is refused."""
-    return InvalidRequest(
-        f"A modified form of training table {job_id or ''!r} cannot be used through the SDK",
-        code="training_table.custom",
-        hint="Train on the generated table, or use the Python library with your own rows.",
-    )
+def validate_custom_train_table(request: Request, job_id: str, body: CustomTableCheck) -> Response:
+    """Always a 200: the SDK reads this answer whatever its status is, faults are in it."""
+    platform = platform_of(request)
+    try:
+        validate_custom_table(
+            platform,
+            _get(request, job_id, JobKind.training_table),
+            body.custom_table,
+            body.train_table_mod,
+            count=body.extensive_validation,
+        )
+    except UserError as error:
+        return wire_answer(validation(error))
+    return wire_answer(validation())
 
 
 @routes.post(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from kumoapi.jobs import (
     AutoTrainerProgress,
     CancelTrainingJobResponse,
+    CustomTrainingTable,
     TrainingJobRequest,
     TrainingJobResource,
 )
@@ -19,13 +20,17 @@ from relcast.server.answers import once
 from relcast.server.job_files import table_urls
 from relcast.server.job_of_kind import job_of_kind
 from relcast.server.platform_of import platform_of
-from relcast.server.routes.table_jobs import custom_table_error, tag
+from relcast.server.routes.table_jobs import tag
 from relcast.server.routing import Routes
 from relcast.server.wire.codec import wire_answer
 from relcast.server.wire.configs import training_request
+from relcast.server.wire.custom_tables import custom_rows
 from relcast.server.wire.jobs import job_resource, training_progress, training_summary
 from relcast.server.wire.listing import jobs_of
 from relcast.server.wire.plans import model_plan_of
+
+if TYPE_CHECKING:
+    from relcast.jobs import Platform
 
 __all__ = ["routes"]
 
@@ -36,9 +41,16 @@ _JOBS = "/training_jobs"
 
 @routes.post(_JOBS, scope="train", summary="Start a training (SDK)", errors=(404, 409, 429))
 def create_training_job(request: Request, body: TrainingJobRequest) -> Response:
-    """Train on a training table's job, which may still run, or on a table made first."""
-    if body.custom_train_table is not None or body.train_table_override is not None:
-        raise custom_table_error(body.train_table_job_id)
+    """Train on a training table's job, which may still run, or on a table made first.
+
+    With `custom_train_table`, a training table of those rows is made first, as a job of its own.
+    """
+    if body.train_table_override is not None:
+        raise InvalidRequest(
+            "train_table_override is an older form of custom_train_table",
+            code="training_table.custom",
+            hint="Use TrainingTable.update, which sends custom_train_table.",
+        )
     if body.warm_start_job_id is not None:
         raise InvalidRequest(
             "Trainings cannot start from an earlier model yet",
@@ -46,23 +58,36 @@ def create_training_job(request: Request, body: TrainingJobRequest) -> Response:
             hint="Leave warm_start_job_id out.",
         )
     platform = platform_of(request)
-    return once(
-        request,
-        body,
-        lambda again: JSONResponse(
-            {
-                "id": platform.submit_training(
-                    body.pquery_id,
-                    model_plan_of(body.model_plan),
-                    body.train_table_job_id,
-                    # A table's job has a snapshot of its own, which is the one it was made from.
-                    None if body.train_table_job_id else body.graph_snapshot_id,
-                    body.job_tags,
-                    **again.options,
-                ).id
-            }
-        ),
+
+    def work(again: Any) -> Response:
+        table_job = body.train_table_job_id
+        if body.custom_train_table is not None:
+            table_job = _custom_table(platform, body, body.custom_train_table)
+        made = platform.submit_training(
+            body.pquery_id,
+            model_plan_of(body.model_plan),
+            table_job,
+            # A table's job has a snapshot of its own, which is the one it was made from.
+            None if table_job else body.graph_snapshot_id,
+            body.job_tags,
+            **again.options,
+        )
+        return JSONResponse({"id": made.id})
+
+    return once(request, body, work)
+
+
+def _custom_table(platform: Platform, body: TrainingJobRequest, custom: CustomTrainingTable) -> str:
+    """Start making the training table of modified rows; return its job."""
+    plan = None
+    if body.train_table_job_id is not None:
+        job = job_of_kind(platform, body.train_table_job_id, JobKind.training_table)
+        # The rows say their split and weight themselves.
+        plan = {**job.config["table_plan"], "split": "inferred", "weight_column": None}
+    made = platform.submit_training_table(
+        body.pquery_id, plan, body.graph_snapshot_id, rows=custom_rows(platform, custom)
     )
+    return made.id
 
 
 @routes.post(

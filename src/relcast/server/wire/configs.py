@@ -108,6 +108,7 @@ def _table_plan(plan: dict[str, Any]) -> TrainingTableGenerationPlan:
         start_time=value("start_time"),
         end_time=value("end_time"),
         timeframe_step=value("timeframe_step"),
+        forecast_length=plan.get("forecast_length") or MissingType.VALUE,
         weight_col=plan.get("weight_column"),
     )
 

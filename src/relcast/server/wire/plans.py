@@ -30,8 +30,10 @@ from kumoapi.task import TaskType as WireTaskType
 from relcast.core.clock import isoformat
 from relcast.core.errors import InvalidRequest
 from relcast.core.schema import Graph
-from relcast.pql.ast import CheckedQuery, aggregations
-from relcast.tasks import TablePlan
+from relcast.pql.ast import CheckedQuery
+from relcast.tasks import Frame, TablePlan
+from relcast.tasks.split_forms import split_text
+from relcast.tasks.splits import default_split
 
 __all__ = [
     "model_plan_of",
@@ -45,34 +47,49 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def suggest_table_plan(query: CheckedQuery, graph: Graph) -> TrainingTableGenerationPlan:
-    """Return the training table plan of a query, as it is when nobody touches it."""
+    """Return the training table plan of a query, as it is when nobody touches it.
+
+    Options that a task does not have, and those that do nothing here (lags of a forecast), say
+    ``"???"``.
+    """
     if not query.temporal:
         timed = graph.table(query.entity_table).time_column is not None
         return TrainingTableGenerationPlan(
             split=f"{'TemporalSplit' if timed else 'RandomSplit'}([0.8, 0.1, 0.1])"
         )
-    windows = [a.window for a in aggregations(query.query.target) if a.window is not None]
-    begin = min((w.start or 0 for w in windows), default=0)
-    end = max((w.end for w in windows), default=1)
+    frame = Frame.of(query)
+    length = query.forecast_length
     return TrainingTableGenerationPlan(
-        split="ApproxDateOffsetSplit([0.8, 0.1, 0.1])",
+        split=split_text(default_split(query, frame)),
         train_start_offset=InferredType.VALUE,
         train_end_offset=InferredType.VALUE,
         start_time=InferredType.VALUE,
         end_time=InferredType.VALUE,
-        timeframe_step=max(end - begin, 1),
+        timeframe_step=max(frame.length, 1),
+        forecast_length=MissingType.VALUE if length is None else length,
     )
 
 
-def table_plan_of(plan: TrainingTableGenerationPlan) -> TablePlan:
-    """Return our plan of a training table; raises ``task.invalid_plan``."""
+def table_plan_of(
+    plan: TrainingTableGenerationPlan, suggested: TrainingTableGenerationPlan | None = None
+) -> TablePlan:
+    """Return our plan of a training table; raises ``task.invalid_plan``.
+
+    A split that is still the ``suggested`` one is nobody's wish: it stays free to be another where
+    it does not fill three splits. ``lag_timesteps`` and ``year_over_year`` are taken and do
+    nothing: our learners see the whole past of an entity.
+    """
+    split = _given(plan.split)
+    if suggested is not None and split == suggested.split:
+        split = None
     return TablePlan(
-        split=_given(plan.split) or "inferred",
+        split=split or "inferred",
         timeframe_step=_given(plan.timeframe_step),
         start_time=_given(plan.start_time),
         end_time=_given(plan.end_time),
         train_start_offset=_given(plan.train_start_offset),
         train_end_offset=_given(plan.train_end_offset),
+        forecast_length=_given(plan.forecast_length),
         weight_column=_given(plan.weight_col),
     )
 
