@@ -21,11 +21,15 @@ _MICROSECONDS_OF = {"DAY": 86_400_000_000, "HOUR": 3_600_000_000, "MINUTE": 60_0
 def duckdb(column: exp.Expr) -> exp.Expr:
     """Times of microseconds or nanoseconds."""
     microseconds = _call("EPOCH_US", column)
+    early = exp.LT(this=microseconds, expression=number(_FIRST))
+    late = exp.GT(this=microseconds.copy(), expression=number(_LAST))
+    # The conversion fails for far years even where its result would not be looked at.
+    near = exp.Case().when(exp.not_(exp.paren(exp.or_(early, late))), column.copy())
     return (
         exp.Case()
-        .when(exp.LT(this=microseconds, expression=number(_FIRST)), number(EARLIEST))
-        .when(exp.GT(this=microseconds.copy(), expression=number(_LAST)), number(LATEST))
-        .else_(_call("EPOCH_NS", column))
+        .when(early.copy(), number(EARLIEST))
+        .when(late.copy(), number(LATEST))
+        .else_(_call("EPOCH_NS", near))
     )
 
 

@@ -39,7 +39,6 @@ class Dialect:
         fine: Whether TIMESTAMP holds nanoseconds; microseconds otherwise.
         text: From a text to one whose order is that of its code points.
         typed_arrays: Whether a list's elements have a type that a cast can name.
-        holds_nul: Whether a text can hold the character NUL.
         longest_name: Bytes of the longest name; longer ones would be cut off in silence.
         not_in_names: What a name cannot hold, however it is quoted.
     """
@@ -52,7 +51,6 @@ class Dialect:
     fine: bool = False
     text: Callable[[exp.Expr], exp.Expr] = _as_it_is
     typed_arrays: bool = True
-    holds_nul: bool = True
     longest_name: int | None = None
     not_in_names: tuple[str, ...] = ("\0",)
 
@@ -72,16 +70,7 @@ class Dialect:
         return exp.cast(value, kind) if self.typed_arrays else value
 
     def finished(self, statement: exp.Select) -> exp.Select:
-        """Return a statement in this engine's words.
-
-        Raises ``task.dialect_cannot_hold_nul`` for a constant that no text can be.
-        """
-        if not self.holds_nul and any(isinstance(n, exp.Chr) for n in statement.walk()):
-            raise TaskError(
-                f"{self.title} has no text with the character NUL in it, as the query has",
-                code="task.dialect_cannot_hold_nul",
-                hint="Leave the character out of the query's constants.",
-            )
+        """Return a statement in this engine's words."""
         return to.rewrite(statement, self.rules)
 
 
@@ -119,7 +108,7 @@ DIALECTS: dict[str, Dialect] = {
                 exp.ArgMin: to.first_of_array,
                 exp.ArgMax: to.first_of_array,
             },
-            text=_by_code_point, holds_nul=False, longest_name=63,
+            text=_by_code_point, longest_name=63,
         ),
         Dialect(
             "spark", "Spark", clocks.spark, _ZONELESS, rules=_SPARK, not_in_names=("\0", "${"),
@@ -144,7 +133,6 @@ DIALECTS: dict[str, Dialect] = {
             "bigquery", "BigQuery", clocks.bigquery, _ZONELESS,
             rules={
                 exp.Cast: to.single_as_double,
-                exp.Concat: to.nul_in_literal,
                 exp.Contains: to.contains_by_position,
                 exp.IsInf: to.infinite_by_size,
                 exp.TryCast: to.whole_or_null,

@@ -75,13 +75,6 @@ def dollar_apart(node: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="CONCAT", expressions=parts)
 
 
-def nul_in_literal(node: exp.Expr) -> exp.Expr:
-    """Write a text with NUL as one literal, which has an escape for it, where CHR(0) is nothing."""
-    texts = ["\0" if isinstance(part, exp.Chr) else part.name for part in node.expressions]
-    whole = all(isinstance(part, exp.Chr | exp.Literal) for part in node.expressions)
-    return exp.Literal.string("".join(texts)) if whole else node
-
-
 def split_by_comma(node: exp.Expr) -> exp.Expr:
     """``SPLIT(text, ',')``."""
     return exp.Anonymous(this="SPLIT", expressions=[node.this, node.expression])

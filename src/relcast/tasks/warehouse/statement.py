@@ -85,8 +85,7 @@ def label_sql(
             ``task.too_many_anchors``, ``task.unknown_table``, ``task.invalid_table_name``.
         TaskError: What the engine cannot do: ``task.dialect_cannot_name`` (a table or column),
             ``task.dialect_cannot_read`` (a type), ``task.dialect_cannot_order`` (rows without a
-            primary key), ``task.dialect_cannot_hold_nul`` (in a text),
-            ``task.dialect_cannot_hold_nanoseconds`` (of an anchor).
+            primary key), ``task.dialect_cannot_hold_nanoseconds`` (of an anchor).
     """
     engine = find_dialect(dialect)
     moments = _moments(query, anchors, engine)
