@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from relcast.snapshots import Snapshot
 from relcast.tasks import evaluate_target, examples_at, population
 from relcast.tasks.examples import Examples, Lists
 from relcast.tasks.label_sql import LabelSql
-from relcast.tasks.labels import Labeller
+from relcast.tasks.labels import Labeller, _rounded_once
 from relcast.tasks.moments import Moved, window_ends
 from relcast.tasks.scan import open_session
 from tests.tasks.worlds import KINDS, World, WorldTable
@@ -469,9 +470,24 @@ def test_large_exact_sums_are_rounded_once(tmp_path: Path) -> None:
         "id", "time",
     )  # fmt: skip
     world.links = (*world.links, Link("bills", "customer", "customers"))
-    text = "PREDICT SUM(bills.cents, 0, 7) * 1 FOR EACH customers.id"
     want = float(2**63 + 514 + 2**53 + 1)
-    assert values(world, tmp_path, text)[0] == want
+    for target in (
+        "SUM(bills.cents, 0, 7)",
+        "SUM(bills.cents, 0, 7) * 1",
+        "AVG(bills.cents, 0, 7) * 3",
+    ):
+        got = values(world, tmp_path, f"PREDICT {target} FOR EACH customers.id")[0]
+        assert got == pytest.approx(want, rel=3e-16 if "AVG" in target else 0)
+
+
+def test_sums_beyond_64_bits_are_rounded_once() -> None:
+    rng = np.random.default_rng(0)
+    whole = [int(rng.integers(2**62)) << int(s) for s in rng.integers(0, 50, 2000)]
+    whole += [(1 << 64) + 2**11 + 1, -(2**80) - 2**27 - 1, None, 5]  # type: ignore[list-item]
+    column = pa.array([None if v is None else Decimal(v) for v in whole], pa.decimal128(38, 0))
+    got = _rounded_once(column).to_pylist()
+    assert got == [None if v is None else float(v) for v in whole]
+    assert _rounded_once(column[-2:]).to_pylist() == [None, 5.0]
 
 
 def test_a_long_chain_of_arithmetic_stays_small(tmp_path: Path) -> None:

@@ -284,15 +284,25 @@ def _values(found: pa.ChunkedArray) -> pa.Array:
     """Return a target as one array: text dictionary-coded, exact integers as float64."""
     array = found.combine_chunks()
     if pa.types.is_decimal(array.type):  # how a sum of 64-bit integers arrives
-        return array.cast(pa.float64())
+        return _rounded_once(array)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         return array.cast(pa.string()).dictionary_encode()
     return array
 
 
+def _rounded_once(whole: pa.Array) -> pa.Array:
+    """Return integers of up to 128 bits as the nearest floats; Arrow's own cast rounds twice."""
+    try:
+        return whole.cast(pa.int64()).cast(pa.float64(), safe=False)
+    except pa.ArrowInvalid:
+        return pa.array(
+            [None if v is None else float(int(v)) for v in whole.to_pylist()], pa.float64()
+        )
+
+
 def _forecasts(found: pa.ChunkedArray, steps: int) -> pa.Array:
     """Return h values of each example as one list of them, NULL where one of them is."""
-    values = found.combine_chunks().cast(pa.float64())
+    values = _values(found).cast(pa.float64(), safe=False)
     missing = values.is_null().to_numpy(zero_copy_only=False).reshape(-1, steps).any(axis=1)
     return pa.FixedSizeListArray.from_arrays(values, steps, mask=pa.array(missing))
 
