@@ -269,7 +269,7 @@ def check_rule(case: Case, anchors: list[pd.Timestamp], splits: list[int], rule:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_date_offsets_mean_what_the_page_says(seed: int) -> None:
-    """Test from D-W+test on; val from D-W+val on, its windows over when test's can begin."""
+    """Test from D-W+test on, val from D-W+val on; only what overlaps is left out between."""
     rng = np.random.default_rng([47, seed])
     end = int(rng.integers(1, 20))
     start = int(rng.integers(0, end)) if seed % 3 == 0 else 0
@@ -284,9 +284,10 @@ def test_date_offsets_mean_what_the_page_says(seed: int) -> None:
     last = 364 - end
     want = np.full(len(day), LEFT_OUT)
     want[day >= last + test] = 2
-    mid = (day >= last + val) & (day < last + test)
-    want[mid & (day + end <= last + test + start)] = 1
-    want[(day < last + val) & (day + end <= last + val + start)] = 0
+    first = day[want == 2].min()
+    want[(day >= last + val) & (day < last + test) & (day + end <= first + start)] = 1
+    first = day[want > 0].min()
+    want[(day < last + val) & (day + end <= first + start)] = 0
     assert found.tolist() == want.tolist()
 
 

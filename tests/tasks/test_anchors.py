@@ -83,6 +83,29 @@ def test_months_are_counted_from_the_last_anchor() -> None:
                      "2023-02-28"]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("latest", "last"),
+    [
+        ("2024-02-29 07:00", "2024-01-31 07:00"),  # the latest that is complete by the 29th
+        ("2024-02-28 07:00", "2024-01-28 07:00"),
+        ("2024-03-31", "2024-02-29"),
+        ("2024-03-30", "2024-02-29"),
+        ("2024-04-30 23:59:59.999999999", "2024-03-31 23:59:59.999999999"),
+        ("2024-05-31", "2024-04-30"),
+    ],
+)
+def test_the_last_anchor_before_the_end_of_a_month(latest: str, last: str) -> None:
+    data = TimeRange(pd.Timestamp("2023-01-15").value, pd.Timestamp(latest).value)
+    found = anchors("COUNT(orders.*, 0, 1, months)", data)
+    assert pd.Timestamp(found[0]) == pd.Timestamp(last)
+    month = pd.DateOffset(months=1)
+    assert pd.Timestamp(last) + month <= pd.Timestamp(latest)
+    assert (
+        pd.Timestamp(last) + pd.Timedelta(days=1) + month > pd.Timestamp(latest)
+        or (pd.Timestamp(last) + pd.Timedelta(days=1)).month != pd.Timestamp(last).month
+    )
+
+
 def test_start_and_end_bound_the_anchors_inclusively() -> None:
     text = "COUNT(orders.*, 0, 10)"
     assert days(text, end_time="2023-02-20", start_time="2023-01-31") == [50, 40, 30]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +107,53 @@ def test_lists_count_what_they_list(tmp_path: Path) -> None:
     forecast = f"PREDICT COUNT(orders.*, 0, 9) FORECAST 10 TIMEFRAMES {FOR_EACH}"
     longer = opened(tmp_path, forecast)[2]
     assert example_bytes(longer) > example_bytes(query)
+
+
+_OVERLAPPING = """
+import resource, sys, tempfile
+from pathlib import Path
+import numpy as np, pandas as pd, pyarrow as pa
+import tests.tasks.worlds as worlds
+from relcast.pql import check
+from relcast.tasks import TablePlan, make_training_table
+
+def array(column, kind):
+    return pa.array(column.to_numpy(), type=worlds.KINDS[kind][2], from_pandas=True)
+
+worlds._array = array
+rng, n = np.random.default_rng(0), 1_000_000
+start = pd.Timestamp("2021-01-01")
+seconds = np.sort(rng.integers(0, 820 * 86_400, n))
+world = worlds.shop(
+    {"customer": rng.integers(0, 1000, n), "time": start + pd.to_timedelta(seconds, unit="s"),
+     "amount": rng.normal(size=n).round(2)},
+    {"id": range(1000), "country": ["US"] * 1000},
+)
+with tempfile.TemporaryDirectory() as root:
+    snapshot, relations = world.open(Path(root))
+    query = check("PREDICT SUM(orders.amount, 0, 90, days) FOR EACH customers.id", snapshot.graph)
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    table = make_training_table(
+        snapshot, relations, query, TablePlan(timeframe_step=1), memory_limit=sys.argv[1]
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    rows = sum(a.target.rows for a in table.report.anchors)
+    print(len(table.report.anchors), rows, (peak - base) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="reads the peak of a process's memory")
+def test_a_million_facts_in_overlapping_windows_stay_within_the_limit() -> None:
+    """A step of a day, windows of 90 days, two years of anchors."""
+    found = subprocess.run(
+        [sys.executable, "-c", _OVERLAPPING, "300MB"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    anchors, rows, mebibytes = (int(word) for word in found.stdout.split())
+    assert anchors == 729
+    assert rows == 729 * 1000
+    assert mebibytes < 300

@@ -13,7 +13,7 @@ import numpy as np
 from relcast.core.clock import Clock, utc_now
 from relcast.core.errors import TaskError
 from relcast.pql.ast import CheckedQuery, Unit, Window, aggregations
-from relcast.tasks.offsets import EARLIEST, Times, bounds, shift, steps_back, text
+from relcast.tasks.offsets import EARLIEST, Times, bounds, latest_before, shift, steps_back, text
 from relcast.tasks.plan import TablePlan
 
 __all__ = [
@@ -95,9 +95,12 @@ class Frame:
         return low, high
 
     def latest_complete(self, end: int) -> int:
-        """Return the latest anchor whose windows all end at or before ``end``."""
-        moment = np.array([end], dtype=np.int64)
-        return min(int(shift(moment, -w.end, w.unit)[0]) for w in self.windows)
+        """Return the latest anchor at that time of day whose windows all end at or before ``end``.
+
+        A month after 29, 30 and 31 January is the end of February alike: at the end of a month the
+        latest of them counts.
+        """
+        return min(latest_before(end, w.end, w.unit) for w in self.windows)
 
     def begin(self, data: TimeRange) -> int:
         """Return the earliest moment that has the filter's whole look-back before it."""

@@ -23,6 +23,7 @@ __all__ = [
     "from_datetime",
     "from_iso",
     "iso",
+    "latest_before",
     "shift",
     "steps_back",
     "text",
@@ -67,6 +68,22 @@ def shift(times: npt.ArrayLike, count: int, unit: Unit) -> Times:
     return np.where(
         moments < EARLIEST - delta, EARLIEST, np.maximum(moments, EARLIEST - delta) + delta
     )
+
+
+def latest_before(end: int, count: int, unit: Unit) -> int:
+    """Return the latest moment, at the time of day of ``end``, that ``count`` units end by then.
+
+    ``end - count``, but where ``end`` is the last day of its month: then the last day of the
+    earlier month, as all its last days lead there (31 January + 1 month = 29 February).
+    """
+    found = int(shift([end], -count, unit)[0])
+    if unit is not Unit.months or not _FIRST_MOMENT <= found <= _LAST_MOMENT:
+        return found
+    days = np.array([end, found], dtype=np.int64).view("M8[ns]").astype("M8[D]")
+    last_days = (days.astype("M8[M]") + 1).astype("M8[D]") - 1
+    if days[0] != last_days[0]:
+        return found
+    return found + int((last_days[1] - days[1]).astype(np.int64)) * _NANOSECONDS[Unit.days]
 
 
 def steps_back(last: int, step: int, unit: Unit, lowest: int, most: int) -> Times:

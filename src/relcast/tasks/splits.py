@@ -159,7 +159,8 @@ def assign_anchors(anchors: Times, frame: Frame, split: Split, last: int | None 
             return Assigned(_from_the_newest(anchors, low, high, val, test), split)
         case DateOffsetSplit():
             newest = last if last is not None else int(anchors[-1]) if len(anchors) else 0
-            return Assigned(_by_date(anchors, high, frame, split, newest), split)
+            wanted = _by_date(anchors, frame, split, newest)
+            return Assigned(_without_overlap(wanted, low, high), split)
         case TimeRangeSplit(ranges=ranges):
             wanted = np.full(len(anchors), LEFT_OUT, dtype=np.int8)
             for number, (start, end) in enumerate(ranges):
@@ -175,9 +176,9 @@ def assign_anchors(anchors: Times, frame: Frame, split: Split, last: int | None 
 
 
 def _by_date(
-    anchors: Times, high: Times, frame: Frame, split: DateOffsetSplit, last: int
+    anchors: Times, frame: Frame, split: DateOffsetSplit, last: int
 ) -> npt.NDArray[np.int8]:
-    """Cut at two moments: windows of a split end where those from the next moment on can start."""
+    """Cut at two moments; windows that overlap are not looked at here."""
     unit = split.unit or frame.unit
     # D - W with W the end of the first window: for a forecast later than the last anchor.
     ahead = (frame.horizon - 1) * frame.length
@@ -187,13 +188,8 @@ def _by_date(
             return int(shift([last], ahead + offset, unit)[0])
         return int(shift(shift([last], ahead, frame.unit), offset, unit)[0])
 
-    result = np.zeros(len(anchors), dtype=np.int8)
-    # One after the other, the later cut last: what is at or after it is of the newer split.
-    for number, start in ((1, moment(split.val)), (2, moment(split.test))):
-        begins = int(frame.spans(np.array([start], dtype=np.int64))[0][0])
-        result[(anchors < start) & (high > begins)] = LEFT_OUT
-        result[anchors >= start] = number
-    return result
+    cuts = np.array([moment(split.val), moment(split.test)], dtype=np.int64)
+    return np.searchsorted(cuts, anchors, side="right").astype(np.int8)
 
 
 def _from_the_newest(
