@@ -98,7 +98,7 @@ class Builder(OperandBuilder):
         pattern = constant.value
         operator, body = Operator.CONTAINS, ""
         if not isinstance(pattern, str):
-            if all(f.position != constant.position for f in self.faults):
+            if constant.position not in self._spoiled:
                 self._fault(
                     "pql.type_mismatch",
                     "LIKE compares with a text, and this is none",

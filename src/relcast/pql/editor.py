@@ -53,6 +53,9 @@ _COMMENT = re.compile(r"(?:#|--)[^\n]*")
 _BEGUN = re.compile(
     r"(?P<table>[^\W\d][\w$]*|`(?:[^`]|``)+`)\.(?P<column>[\w$]*|`[^`]*)$|(?P<word>[\w$]+|`[^`]*)$"
 )
+_LONGEST = 600
+"""Characters before the cursor in which a begun word is looked for."""
+
 _SPELLED = {"FOR": "FOR EACH", "RANK": "RANK TOP", "STARTS": "STARTS WITH", "ENDS": "ENDS WITH"}
 
 
@@ -89,7 +92,7 @@ def complete(text: str, cursor: int, graph: Graph) -> list[str]:
     words = tokens(before)
     if words and words[-1].kind in {"comment", "text"} and words[-1].end == len(before):
         return []
-    begun = _BEGUN.search(before)
+    begun = _BEGUN.search(before, max(0, len(before) - _LONGEST))
     if begun is not None and begun.group("table") is not None:
         name = begun.group("table").strip("`").replace("``", "`")
         table = graph.tables.get(name)

@@ -58,10 +58,13 @@ class OperandBuilder(Transformer_NonRecursive[Token, Built]):
     def __init__(self) -> None:
         super().__init__(visit_tokens=False)
         self.faults: list[Fault] = []
+        self._spoiled: set[Position] = set()
+        self._deep = False
         self.liberties: list[tuple[Position, str]] = []
 
     def _fault(self, code: str, message: str, hint: str, position: Position) -> None:
         self.faults.append(fault(code, message, hint, position))
+        self._spoiled.add(position)
 
     # -- columns, constants -----------------------------------------------------------------
 
@@ -193,14 +196,12 @@ class OperandBuilder(Transformer_NonRecursive[Token, Built]):
     def _too_deep(self, depth: int, token: Token) -> bool:
         if depth <= MAX_DEPTH:
             return False
-        sentence = (
-            f"A condition may join or nest at most {MAX_DEPTH} conditions and sums; this is one "
-            "more"
-        )
-        if all(f.message != sentence for f in self.faults):
+        if not self._deep:
+            self._deep = True
             self._fault(
                 "pql.syntax",
-                sentence,
+                f"A condition may join or nest at most {MAX_DEPTH} conditions and sums; this is "
+                "one more",
                 "Drop what cancels out, or write IN (a, b, …) in place of many comparisons.",
                 token_position(token),
             )

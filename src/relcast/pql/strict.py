@@ -6,6 +6,7 @@ The list of extensions is this module; docs/pql.md shows it in words.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from relcast.core.errors import Fault, Position
@@ -20,11 +21,11 @@ from relcast.pql.ast import (
     Query,
     aggregations,
 )
+from relcast.pql.built import token_position
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import constant_text, name_text
 from relcast.pql.parser import Reading, grammar
 from relcast.pql.printer import to_text
-from relcast.pql.syntax import place
 from relcast.pql.tree import comparisons, operands
 from relcast.pql.values import label
 
@@ -113,12 +114,13 @@ def _comparisons(nodes: Iterator[object]) -> Iterator[Fault]:
 def _spelling(reading: Reading) -> Iterator[Fault]:
     """Yield a fault for each spelling that only we allow."""
     text = reading.text
+    lines = [m.end() for m in re.finditer("\n", text)]
     for position, mend in reading.liberties:
         yield _extension("This spelling is an extension", mend, position)
     end = 0
     for token in grammar().lex(text):
         start = token.start_pos or 0
-        yield from _comments(text, end, start)
+        yield from _comments(text, end, start, lines)
         word = str(token)
         end = start + len(word)
         mixed = word not in {word.upper(), word.lower()}
@@ -126,18 +128,24 @@ def _spelling(reading: Reading) -> Iterator[Fault]:
             yield _extension(
                 f"The keyword {word} in mixed case is an extension",
                 f"Write {word.upper()}, or {word.lower()}.",
-                place(text, start, len(word)),
+                token_position(token),
             )
-    yield from _comments(text, end, len(text))
+    yield from _comments(text, end, len(text), lines)
 
 
-def _comments(text: str, start: int, end: int) -> Iterator[Fault]:
+def _comments(text: str, start: int, end: int, lines: list[int]) -> Iterator[Fault]:
+    """Yield a fault for each comment of ours; ``lines`` are the offsets of all lines but the first.
+
+    Between two words stand nothing but blanks and comments.
+    """
     for match in _COMMENT.finditer(text, start, end):
         if match.group(1) == "--":
+            line = bisect_right(lines, match.start())
+            begin = lines[line - 1] if line else 0
             yield _extension(
                 "A comment that begins with -- is an extension",
                 "Begin it with #.",
-                place(text, match.start(), len(match.group())),
+                Position(line + 1, match.start() - begin + 1, len(match.group())),
             )
 
 

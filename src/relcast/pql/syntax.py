@@ -108,7 +108,7 @@ def explain(text: str, token: Token, accepted: AbstractSet[str], previous: Token
 def _mend(text: str, token: Token, accepted: AbstractSet[str], previous: Token | None) -> str:
     word, end = str(token), token.type == "$END"
     start = token.start_pos or 0
-    if token.type == "UNKNOWN" and word in "\"'`":
+    if token.type == "UNKNOWN" and word[0] in "\"'`":
         return "This quote has no closing partner on its line; close it, or escape it by \\."
     for wrong, mend in _MENDS.items():
         if text.startswith(wrong, start) or (
