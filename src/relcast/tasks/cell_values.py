@@ -14,7 +14,7 @@ from relcast.pql.ast import AggregationKind
 from relcast.tasks import exact, sweeps
 from relcast.tasks.facts import Fact
 from relcast.tasks.offsets import Times
-from relcast.tasks.scan import Scan, Session
+from relcast.tasks.scan import Scan
 from relcast.tasks.timed_rows import RowSource, TimedRows, TooWide
 
 __all__ = ["CellValues", "Evaluator"]
@@ -71,7 +71,7 @@ class _Held:
 class Evaluator:
     """One aggregation over windows; raises ``TooWide`` where its sums need more than 64 bits."""
 
-    def __init__(self, session: Session, fact: Fact, source: RowSource) -> None:
+    def __init__(self, fact: Fact, source: RowSource) -> None:
         """Take the rows of a fact for which ``takes`` holds."""
         self.fact = fact
         self.source = source

@@ -88,7 +88,7 @@ def check_targets(query: CheckedQuery, examples: Examples, split: npt.NDArray[np
         return
     if query.task_type in _NUMBERS or examples.target is None:
         return
-    if len(np.unique(examples.target[train])) < 2:
+    if _alike(examples.target[train]):
         raise _one_class(query, examples)
 
 
@@ -105,7 +105,7 @@ def warnings_of(
         return tuple(found)
     for number, name in enumerate(SPLITS[1:], start=1):
         held = examples.target[examples.split == number]
-        if len(np.unique(held)) < 2:
+        if _alike(held):
             found.append(
                 f"All {len(held):,} targets of the {name} split are of one class, so ranking "
                 "metrics such as AUROC do not exist there."
@@ -116,6 +116,10 @@ def warnings_of(
         if rarest < _RARE:
             found.append(f"The rarer class has {rarest} rows in the train split: expect little.")
     return tuple(found)
+
+
+def _alike(target: npt.NDArray[np.float64]) -> bool:
+    return not len(target) or bool((target == target[0]).all())
 
 
 def _constant(query: CheckedQuery, report: TrainingTableReport) -> list[str]:

@@ -11,6 +11,7 @@ from relcast.tasks.anchors import TimeRange
 from relcast.tasks.conditions import number
 from relcast.tasks.offsets import text
 from relcast.tasks.scan import Session
+from relcast.tasks.sql import column
 
 __all__ = ["data_range", "rows_to_come"]
 
@@ -24,13 +25,20 @@ def data_range(session: Session, query: CheckedQuery) -> TimeRange:
     begins, ends = [], []
     for name in tables:
         scan = session.scan(name)
-        time = scan.time("own")
+        time = scan.table.time_column
         if time is None:
             continue
+        # The ends of the raw column stand in the file's statistics; those of an expression do not.
+        raw = scan.raw(time, "own")
+        ends_of = exp.select(
+            exp.Min(this=raw).as_("begin", quoted=True),
+            exp.Max(this=raw.copy()).as_("end", quoted=True),
+        ).from_(scan.relation("own"))
         row = session.fetch(
-            exp.select(exp.Min(this=time).as_("begin"), exp.Max(this=time.copy()).as_("end")).from_(
-                scan.relation("own")
-            )
+            exp.select(
+                scan.nanoseconds(time, column("begin", "ends")).as_("begin"),
+                scan.nanoseconds(time, column("end", "ends")).as_("end"),
+            ).from_(ends_of.subquery("ends"))
         ).to_pylist()[0]
         if row["begin"] is not None:
             begins.append(row["begin"])

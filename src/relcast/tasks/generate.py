@@ -25,6 +25,7 @@ from relcast.tasks.plan import TablePlan
 from relcast.tasks.report import UnusableTable
 from relcast.tasks.scan import Session, open_session
 from relcast.tasks.splits import (
+    LEFT_OUT,
     ManualSplit,
     RandomSplit,
     Split,
@@ -119,17 +120,19 @@ def _temporal(
     found = collect(batches, stage)
     if len(found.entity) == 0:
         raise _no_rows(found, len(anchors))
-    used, place = np.unique(found.anchor, return_inverse=True)
+    used = np.flatnonzero(np.bincount(found.anchor, minlength=len(anchors)))
     last = int(anchors[-1])
     if split is None:
         assigned = split_by_default(anchors[used], frame, query, last)
     else:
         assigned = assign_anchors(anchors[used], frame, split, last)
+    by_anchor = np.full(len(anchors), LEFT_OUT, dtype=np.int8)
+    by_anchor[used] = assigned.split
     return finish(
         session.snapshot.id,
         relations,
         query,
-        _examples(query, found, anchors[found.anchor], assigned.split[place]),
+        _examples(query, found, anchors[found.anchor], by_anchor[found.anchor]),
         Found(
             considered=found.considered,
             dropped=dict(found.dropped),

@@ -90,14 +90,14 @@ class Grid:
         self._memory = memory
         self.entities = _Entities.read(session, sql)
         self.evaluators: list[Evaluator] = []
+        texts = [rows_of(session, fact).sql() for fact in sql.facts]
+        share = memory // 2 // max(1, len(set(texts)))
         sources: dict[str, RowSource] = {}
-        share = memory // 2 // max(1, len(sql.facts))
-        for fact in sql.facts:
-            text = rows_of(session, fact).sql()
+        for text, fact in zip(texts, sql.facts, strict=True):
             if text not in sources:
                 sources[text] = RowSource(session, fact, most=share)
-            self.evaluators.append(Evaluator(session, fact, sources[text]))
-        self._sources = list(sources.values())
+            self.evaluators.append(Evaluator(fact, sources[text]))
+        self._sources = len(sources)
 
     @classmethod
     def of(cls, session: Session, sql: LabelSql, *, memory: int) -> Grid | None:
@@ -116,7 +116,7 @@ class Grid:
         """Divide the anchors into passes of at most ``most`` cells that fit into memory."""
         per_cell = CELL_BYTES * max(1, len(self.evaluators))
         cells = max(1, min(most, self._memory // 2 // per_cell) // self.sql.steps)
-        rows = max(1, self._memory // 2 // max(1, len(self._sources)) // ROW_BYTES)
+        rows = max(1, self._memory // 2 // max(1, self._sources) // ROW_BYTES)
         first = 0
         while first < anchors:
             stop = min(anchors, first + max(1, cells // max(1, self.sql.rows)))
@@ -137,11 +137,12 @@ class Grid:
         unchosen, unassumed = (_narrow(keep, holds) for holds in work.filters())
         target, there = work.target()
         absent = _narrow(keep, there)
-        anchor, entity = np.nonzero(keep)
+        cells = np.flatnonzero(keep)
+        anchor = np.repeat(np.arange(len(part.anchors)), np.count_nonzero(keep, axis=1))
         return Cells(
             anchor=anchor + part.anchors.start,
-            entity=entity + part.entities.start,
-            target=target(anchor * len(part.entities) + entity),
+            entity=cells - anchor * len(part.entities) + part.entities.start,
+            target=target(cells),
             living=living,
             left_out=(unchosen, unassumed, absent),
         )

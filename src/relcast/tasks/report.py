@@ -210,9 +210,11 @@ def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorRepor
     """Return the anchors' reports, and how many anchors are left out."""
     if examples.anchor is None or examples.split is None or len(examples) == 0:
         return (), 0
-    distinct, place = np.unique(examples.anchor, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    ends = np.searchsorted(place[order], np.arange(len(distinct) + 1))
+    order = np.arange(len(examples))
+    if (examples.anchor[1:] < examples.anchor[:-1]).any():
+        order = np.argsort(examples.anchor, kind="stable")
+    ends = np.append(_starts(examples.anchor[order]), len(order))
+    distinct = examples.anchor[order[ends[:-1]]]
     first = examples.split[order[ends[:-1]]]
     left_out = int((first == LEFT_OUT).sum())
     # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
@@ -228,11 +230,23 @@ def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorRepor
     return tuple(found), left_out
 
 
+def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Return where each different value of an ascending array begins."""
+    return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+
+
+def _distinct(values: npt.NDArray[np.int64]) -> int:
+    """Return how many different values there are; quick where they ascend."""
+    if (values[1:] < values[:-1]).any():
+        return len(np.unique(values))
+    return len(_starts(values))
+
+
 def _split(
     examples: Examples, split: npt.NDArray[np.int8], summary: Summariser, number: int
 ) -> SplitReport:
     mask = split == number
-    anchors = 0 if examples.anchor is None else len(np.unique(examples.anchor[mask]))
+    anchors = 0 if examples.anchor is None else _distinct(examples.anchor[mask])
     unseen, share = _unseen(examples, split == 0, mask) if number else (None, None)
     return SplitReport(anchors, summary.of(mask), unseen, share)
 

@@ -133,6 +133,10 @@ class Scan:
         name = self.table.end_time_column
         return None if name is None else self.value(name, alias)
 
+    def nanoseconds(self, name: str, value: exp.Expr) -> exp.Expr:
+        """Return a value of a time column, such as the greatest, as int64 ns; order is kept."""
+        return self._nanoseconds(value, self.types[name])
+
     @staticmethod
     def _nanoseconds(column: exp.Expr, kind: str) -> exp.Expr:
         if kind == "TIMESTAMP_NS":

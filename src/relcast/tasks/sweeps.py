@@ -61,23 +61,23 @@ class Windows:
 
 def counts(entity: Integers, windows: Windows) -> Integers:
     """Return the number of rows: int64[n, E]."""
-    return totals(entity, np.ones(len(entity), dtype=np.int64), windows)
+    ones = np.ones(int((windows.high - windows.low).max(initial=0)), dtype=np.int64)
+    return _added(entity, lambda rows: ones[: rows.stop - rows.start], windows)
 
 
 def totals(entity: Integers, value: Integers, windows: Windows) -> Integers:
     """Return the sums of whole numbers: int64[n, E]. The caller sees to it that they fit."""
+    return _added(entity, lambda rows: value[rows], windows)
+
+
+def _added(entity: Integers, part: Callable[[slice], Integers], windows: Windows) -> Integers:
     found = windows.empty(np.int64)
-    state = np.zeros(windows.entities, dtype=np.int64)
     for n, anew, entering, leaving in windows.moves():
-        if anew:
-            state = found[n]
-            state[:] = 0
-        else:
-            found[n] = state
-            state = found[n]
-        np.add.at(state, entity[entering], value[entering])
+        state = found[n]
+        state[:] = 0 if anew else found[n - 1]
+        np.add.at(state, entity[entering], part(entering))
         if leaving.stop > leaving.start:
-            np.subtract.at(state, entity[leaving], value[leaving])
+            np.subtract.at(state, entity[leaving], part(leaving))
     return found
 
 

@@ -22,7 +22,7 @@ from relcast.tasks.sums import find_scale
 
 __all__ = ["ROW_BYTES", "RowSource", "TimedRows", "TooWide", "rows_of"]
 
-ROW_BYTES = 64
+ROW_BYTES = 48
 """Of a row while it is read and put in order."""
 
 _TIED = "tied_rows"
