@@ -37,7 +37,9 @@ def make_baselines(
     """Return every baseline of a query, the global ones first.
 
     The labels of all splits are in the memory of the entity baselines; each counts only at anchors
-    by which its window was complete (in the frozen regime: by the start of the split).
+    by which its window was complete (in the frozen regime: by the start of the split). A target
+    over several links has none of these where the rows between have times: one of them may be later
+    than the window that a label is of, so that the label is not known when its window ends.
     """
     target, train = folds.target, folds.train
     everybody = global_baselines(target, train.label, train.weight)
@@ -45,16 +47,17 @@ def make_baselines(
     found: list[Predictor] = [*everybody]
     if not query.temporal:
         return found
-    parts = [fold for fold in (train, folds.validation, folds.test) if len(fold)]
-    anchor = np.concatenate([p.asked.anchor for p in parts if p.asked.anchor is not None])
-    history = History.build(
-        relations,
-        query.entity_table,
-        np.concatenate([p.asked.entity for p in parts]),
-        label_known_at(query, anchor),
-        np.concatenate([p.label for p in parts]),
-    )
-    found.extend(history_baselines(target, history, answers))
+    if _settles(relations, query):
+        parts = [fold for fold in (train, folds.validation, folds.test) if len(fold)]
+        anchor = np.concatenate([p.asked.anchor for p in parts if p.asked.anchor is not None])
+        history = History.build(
+            relations,
+            query.entity_table,
+            np.concatenate([p.asked.entity for p in parts]),
+            label_known_at(query, anchor),
+            np.concatenate([p.label for p in parts]),
+        )
+        found.extend(history_baselines(target, history, answers))
     answer = answers["global median" if "global median" in answers else "prior"]
     past = _past_window(features)
     if past is not None:
@@ -63,6 +66,12 @@ def make_baselines(
     if latest is not None and target.classes is not None:
         found.append(WindowBaseline("last known value", target, latest, answer))
     return found
+
+
+def _settles(relations: Relations, query: CheckedQuery) -> bool:
+    """Tell whether a label is known when its window is over: no row between has a time."""
+    between = {link.to for part in aggregations(query.query.target) for link in part.path[:-1]}
+    return all(relations.table(name).time is None for name in between)
 
 
 def _past_window(features: FeatureSet) -> FeatureSet | None:

@@ -202,8 +202,9 @@ def _fill(
 
     def work(begin: int) -> None:
         part = slice(begin, min(begin + _CHUNK, block.rows))
-        numbers = block.fill(part)
-        with np.errstate(invalid="ignore"):
+        # Values near 1e308 overflow in sums and differences: what comes of them is clipped.
+        with np.errstate(all="ignore"):
+            numbers = block.fill(part)
             narrow = np.clip(numbers, -_LARGEST, _LARGEST).astype(np.float32)
         for k, place in enumerate(places):
             if found is None:

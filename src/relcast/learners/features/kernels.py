@@ -20,6 +20,7 @@ __all__ = [
     "bucket_codes",
     "bucket_numbers",
     "bucket_spread",
+    "first_known",
     "recent_codes",
     "recent_numbers",
     "timing",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _FIRST = np.iinfo(np.int64).min
+_LAST = np.iinfo(np.int64).max
 _DAY = 86_400e9
 
 
@@ -389,6 +391,23 @@ def bucket_spread(
             if count > 1:
                 mean = ordered[0] + np.mean(ordered - ordered[0])
                 out[i, k, 1] = np.sqrt(np.sum((ordered - mean) ** 2) / (count - 1))
+
+
+@njit(nogil=True, cache=True)
+def first_known(indptr: Any, time: Any, known: Any, owners: Any, anchors: Any, out: Any) -> None:
+    """Write the time of the first event that is known at the anchor, the end of time without one.
+
+    ``known`` is that of the events themselves, not of their values: ``out`` int64[n].
+    """
+    for i in range(len(owners)):
+        out[i] = _LAST
+        p = owners[i]
+        if p < 0:
+            continue
+        for j in range(indptr[p], known_end(time, indptr[p], indptr[p + 1], anchors[i])):
+            if known.size == 0 or known[j] <= anchors[i]:
+                out[i] = time[j]
+                break
 
 
 @njit(nogil=True, cache=True)

@@ -185,16 +185,13 @@ class _Series:
 
     def begun(self, rows: slice) -> Bools:
         """Return which windows end at the owner's first event or later, bool[range, K]."""
-        first = self._first(self.resolver.rows[rows])
+        events, owners = self.events, self.resolver.rows[rows]
+        first = np.empty(len(owners), dtype=np.int64)
+        kernels.first_known(
+            events.indptr, events.time, events.known, owners, self.resolver.anchors[rows], first
+        )
         result: Bools = self.edges[self.which[rows], :-1] >= first[:, None]
         return result
-
-    def _first(self, owners: Rows) -> Rows:
-        """Return the time of each owner's first event; the latest time there is without one."""
-        place = self.events.indptr[owners]
-        some = self.events.indptr[owners + 1] > place
-        time = np.append(self.events.time, np.iinfo(np.int64).max)
-        return np.where(some, time[np.where(some, place, -1)], np.iinfo(np.int64).max)
 
     def operand(self, values: Float) -> Operand:
         missing = np.isnan(values)
