@@ -138,3 +138,13 @@ def test_classes_come_back_as_they_are(engine: Any, tmp_path: Path) -> None:
         got = answered(engine, world, arrow_tables(world, tmp_path), query, [ANCHOR])
         lists = "CLASSIFY" in text
         assert not differences(got, {k: [v] if lists else v for k, v in want.items()})
+
+
+def test_words_are_folded_as_the_engine_folds_them(postgres_engine: Any, tmp_path: Path) -> None:
+    world = two_tables("Users", "Rows", {"x": [7]}, "int")
+    held = arrow_tables(world, tmp_path)
+    postgres_engine.load({"users": held["Users"], "rows": held["Rows"]})
+    query = check("PREDICT SUM(Rows.x, 0, 30) FOR EACH Users.n", world.graph())
+    names = {"Users": "TEST.Users", "Rows": '"test".ROWS'}
+    text = label_sql(query, world.graph(), [ANCHOR], dialect="postgres", tables=names)
+    assert [row.target for row in postgres_engine.run(text)] == [7]

@@ -69,10 +69,6 @@ class Dialect:
         """Return a list, its elements of a type."""
         return exp.cast(value, kind) if self.typed_arrays else value
 
-    def finished(self, statement: exp.Select) -> exp.Select:
-        """Return a statement in this engine's words."""
-        return to.rewrite(statement, self.rules)
-
 
 _ZONELESS = exp.DataType.build("TIMESTAMPNTZ")
 _SPARK: dict[type[exp.Expr], to.Rule] = {

@@ -28,7 +28,7 @@ from relcast.tasks.offsets import LATEST, Times, from_datetime, iso
 from relcast.tasks.sql import column, present
 from relcast.tasks.sums import Scale
 from relcast.tasks.warehouse.dialects import Dialect, find_dialect
-from relcast.tasks.warehouse.rules import within_doubles
+from relcast.tasks.warehouse.rules import rewrite, within_doubles
 from relcast.tasks.warehouse.shape import (
     named_apart,
     tidy,
@@ -101,12 +101,12 @@ def label_sql(
     bounds = sql.moments(moments).table
     stages.insert(-2, (_BOUNDS, _constants(bounds.select(_among(bounds, read)), moments, engine)))
     stages = [(scan.view, scan.read()) for scan in catalog.scans] + stages
-    statement = _answer(sql)
+    statement = _answer(sql, engine)
     for name, rows in stages:
         statement = statement.with_(exp.to_identifier(name, quoted=True), as_=rows, copy=False)
-    statement = tidy(without_nothing(without_pair_numbers(statement)))
+    statement = without_nothing(without_pair_numbers(statement))
     statement = named_apart(statement, {s.source.name for s in catalog.scans})
-    return engine.finished(statement).sql(
+    return tidy(rewrite(statement, engine.rules)).sql(
         dialect, pretty=True, unsupported_level=ErrorLevel.RAISE, comments=False
     )
 
@@ -218,7 +218,7 @@ def _unasked(sql: LabelSql) -> set[str]:
     return found
 
 
-def _answer(sql: LabelSql) -> exp.Select:
+def _answer(sql: LabelSql, dialect: Dialect) -> exp.Select:
     """Return ENTITY, TIMESTAMP and TARGET of the examples that are labelled."""
     query = sql.query
     keys = [("entity", "ENTITY")] + ([(_TIMESTAMP, "TIMESTAMP")] if query.temporal else [])
@@ -244,7 +244,7 @@ def _answer(sql: LabelSql) -> exp.Select:
         target = _gathered(target, "first" if sql.lists else "step")
     if may_be_empty:
         there = exp.Where(this=present(column("target", _LABELLED)))
-        nothing = exp.cast(exp.Array(expressions=[]), _list_type(sql))
+        nothing = dialect.array(exp.Array(expressions=[]), _list_type(sql))
         target = exp.Coalesce(this=exp.Filter(this=target, expression=there), expressions=[nothing])
     answer = exp.select(
         *(column(name, _LABELLED).as_(shown, quoted=True) for name, shown in keys),

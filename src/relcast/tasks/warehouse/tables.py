@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlglot import exp
+from sqlglot import Dialect as SqlDialect
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from relcast.core.errors import InvalidRequest, TaskError, nearest
@@ -21,6 +23,7 @@ TableName = str | Sequence[str]
 """``shop.orders`` as the dialect reads it, or the parts word for word: ``("shop", "Orders")``."""
 
 _ROW_ORDER = "row order"
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
     Dtype.bool: "BOOLEAN",
     Dtype.byte: "BIGINT",
@@ -182,28 +185,38 @@ class NamedTables(Catalog):
 def _table(name: TableName, dialect: Dialect) -> exp.Table:
     """Return a table's name as SQL: a text as the dialect reads it, parts word for word."""
     if isinstance(name, str):
-        return _parsed(name, dialect)
-    if not 1 <= len(name) <= 3:
+        parts = _parsed(name, dialect)
+    else:
+        parts = [dialect.identifier(part) for part in name]
+    if not 1 <= len(parts) <= 3:
         raise _bad_name(name, dialect)
-    parts = [dialect.identifier(part) for part in name]
     *outer, this = parts
     catalog, db = [None, None, *outer][-2:]
     return exp.Table(this=this, db=db, catalog=catalog)
 
 
-def _parsed(name: str, dialect: Dialect) -> exp.Table:
+def _parsed(name: str, dialect: Dialect) -> list[exp.Identifier]:
+    """Read names between dots: words, which the engine may fold, and quoted ones; nothing else."""
     try:
-        found = exp.maybe_parse(name, into=exp.Table, dialect=dialect.name)
+        tokens = SqlDialect.get_or_raise(dialect.name).tokenize(name)
     except SqlglotError:
         raise _bad_name(name, dialect) from None
-    # Nothing but one to three names: no alias, function, join or subquery.
-    plain = exp.Table(**{k: found.args.get(k) for k in ("this", "db", "catalog")})
-    parts = plain.parts
-    if found != plain or not all(isinstance(part, exp.Identifier) for part in parts):
+    parts: list[exp.Identifier] = []
+    for n, token in enumerate(tokens):
+        written = name[token.start : token.end + 1]
+        if n % 2:
+            if token.token_type is not TokenType.DOT:
+                raise _bad_name(name, dialect)
+        elif token.token_type is TokenType.IDENTIFIER:
+            parts.append(dialect.identifier(token.text))
+        elif _WORD.fullmatch(written):
+            dialect.identifier(written)
+            parts.append(exp.to_identifier(written, quoted=False))
+        else:
+            raise _bad_name(name, dialect)
+    if len(tokens) % 2 == 0 or any(token.comments for token in tokens):
         raise _bad_name(name, dialect)
-    for part in parts:
-        dialect.identifier(part.name)
-    return plain
+    return parts
 
 
 def _bad_name(name: TableName, dialect: Dialect) -> InvalidRequest:

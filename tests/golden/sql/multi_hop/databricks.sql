@@ -1,0 +1,102 @@
+WITH `table_0` AS (
+  SELECT
+    CAST(`source`.`id` AS BIGINT) AS `c0_id`
+  FROM shop.Customers AS `source`
+), `table_1` AS (
+  SELECT
+    CASE
+      WHEN NOT `source`.`time` IS NULL
+      THEN CAST(LEAST(
+        GREATEST(
+          CASE
+            WHEN TYPEOF(`source`.`time`) = 'timestamp'
+            THEN UNIX_MICROS(CAST(`source`.`time` AS TIMESTAMP))
+            ELSE CAST(DATEDIFF(CAST(`source`.`time` AS DATE), CAST('1970-01-01' AS DATE)) AS BIGINT) * 86400000000 + CAST(HOUR(`source`.`time`) AS BIGINT) * 3600000000 + CAST(MINUTE(`source`.`time`) AS BIGINT) * 60000000 + CAST(EXTRACT(SECOND FROM `source`.`time`) * 1000000 AS BIGINT)
+          END,
+          (
+            -9223372036854775
+          )
+        ),
+        9223372036854775
+      ) AS BIGINT) * 1000
+    END AS `c2_time`,
+    CAST(`source`.`order` AS BIGINT) AS `c1_order`
+  FROM `lines` AS `source`
+), `table_2` AS (
+  SELECT
+    CAST(`source`.`id` AS BIGINT) AS `c0_id`,
+    CAST(`source`.`customer` AS BIGINT) AS `c1_customer`
+  FROM `shop`.`orders` AS `source`
+), `entities` AS (
+  SELECT
+    `own`.`c0_id` AS `entity`,
+    NOT `own`.`c0_id` IS NULL AS `has_key`
+  FROM `table_0` AS `own`
+), `fact_0` AS (
+  SELECT
+    `up_1`.`c0_id` AS `entity`,
+    CAST(`own`.`c2_time` AS BIGINT) AS `time`,
+    1 AS `value`
+  FROM `table_1` AS `own`
+  JOIN `table_2` AS `up_0`
+    ON `own`.`c1_order` = `up_0`.`c0_id`
+  JOIN `table_0` AS `up_1`
+    ON `up_0`.`c1_customer` = `up_1`.`c0_id`
+  WHERE
+    NOT `own`.`c2_time` IS NULL
+), `bounds` AS (
+  SELECT
+    CAST(`given`.`anchor` AS BIGINT) AS `anchor`,
+    CAST(`given`.`low_0` AS BIGINT) AS `low_0`,
+    CAST(`given`.`high_0` AS BIGINT) AS `high_0`,
+    CAST(`given`.`timestamp` AS TIMESTAMP_NTZ) AS `timestamp`
+  FROM VALUES
+    (0, 1706659200000000000, 1709251200000000000, '2024-01-31 00:00:00'),
+    (1, 1706659201000000000, 1709251201000000000, '2024-01-31 00:00:01') AS `given`(`anchor`, `low_0`, `high_0`, `timestamp`)
+), `pairs` AS (
+  SELECT
+    `entities`.`entity`,
+    `bounds`.`anchor`
+  FROM `entities`
+  CROSS JOIN `bounds`
+  WHERE
+    `entities`.`has_key` AND TRUE
+), `labelled` AS (
+  SELECT
+    `pairs`.`entity`,
+    `pairs`.`anchor`,
+    CASE
+      WHEN NOT COALESCE(`value_0`.`value`, 0) IS NULL
+      THEN COALESCE(`value_0`.`value`, 0)
+    END AS `target`,
+    `bounds`.`timestamp`
+  FROM `pairs`
+  JOIN `bounds`
+    ON `bounds`.`anchor` = `pairs`.`anchor`
+  JOIN `entities`
+    ON `entities`.`entity` = `pairs`.`entity`
+  LEFT JOIN (
+    SELECT
+      `pairs`.`entity`,
+      `pairs`.`anchor`,
+      COUNT(*) AS `value`
+    FROM `pairs`
+    JOIN `bounds`
+      ON `bounds`.`anchor` = `pairs`.`anchor`
+    JOIN `fact_0` AS `fact`
+      ON `fact`.`entity` = `pairs`.`entity`
+    WHERE
+      `fact`.`time` > `bounds`.`low_0` AND `fact`.`time` <= `bounds`.`high_0`
+    GROUP BY
+      `pairs`.`entity`,
+      `pairs`.`anchor`
+  ) AS `value_0`
+    ON `value_0`.`entity` = `pairs`.`entity` AND `value_0`.`anchor` = `pairs`.`anchor`
+)
+SELECT
+  `labelled`.`entity` AS `ENTITY`,
+  `labelled`.`timestamp` AS `TIMESTAMP`,
+  CAST(`labelled`.`target` AS DOUBLE) AS `TARGET`
+FROM `labelled`
+WHERE
+  ABS(CAST(`labelled`.`target` AS DOUBLE)) <= CAST('1.7976931348623157e308' AS DOUBLE)

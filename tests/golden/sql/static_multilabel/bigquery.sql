@@ -1,0 +1,67 @@
+WITH `table_0` AS (
+  SELECT
+    CAST(`source`.`tags` AS ARRAY<STRING>) AS `c2_tags`,
+    CAST(`source`.`id` AS INT64) AS `c0_id`
+  FROM shop.Customers AS `source`
+), `entities` AS (
+  SELECT
+    `own`.`c0_id` AS `entity`,
+    NOT `own`.`c0_id` IS NULL AS `has_key`,
+    NOT `own`.`c2_tags` IS NULL AS `list_is_there`
+  FROM `table_0` AS `own`
+), `elements` AS (
+  SELECT
+    `held`.`entity`,
+    `value` AS `value`,
+    MIN(`first`) AS `first`
+  FROM (
+    SELECT
+      `own`.`c0_id` AS `entity`,
+      `own`.`c2_tags` AS `list`
+    FROM `table_0` AS `own`
+  ) AS `held`
+  CROSS JOIN UNNEST(`held`.`list`) AS `value` WITH OFFSET AS `first`
+  WHERE
+    NOT `value` IS NULL
+  GROUP BY
+    `held`.`entity`,
+    `value`
+), `bounds` AS (
+  SELECT
+    CAST(`given`.`anchor` AS INT64) AS `anchor`
+  FROM UNNEST([STRUCT(0 AS `anchor`)]) AS `given`
+), `pairs` AS (
+  SELECT
+    `entities`.`entity`,
+    CAST(0 AS INT64) AS `anchor`
+  FROM `entities`
+  WHERE
+    `entities`.`has_key`
+), `labelled` AS (
+  SELECT
+    `pairs`.`entity`,
+    `pairs`.`anchor`,
+    CASE WHEN TRUE THEN `listed`.`value` END AS `target`,
+    `entities`.`list_is_there` AS `present`,
+    `listed`.`first`
+  FROM `pairs`
+  JOIN `bounds`
+    ON `bounds`.`anchor` = `pairs`.`anchor`
+  JOIN `entities`
+    ON `entities`.`entity` = `pairs`.`entity`
+  LEFT JOIN `elements` AS `listed`
+    ON `listed`.`entity` = `pairs`.`entity`
+)
+SELECT
+  `labelled`.`entity` AS `ENTITY`,
+  COALESCE(
+    ARRAY_AGG(
+      IF(NOT `labelled`.`target` IS NULL, `labelled`.`target`, NULL) IGNORE NULLS ORDER BY `labelled`.`first`
+    ),
+    ARRAY<STRING>[]
+  ) AS `TARGET`
+FROM `labelled`
+WHERE
+  `labelled`.`present`
+GROUP BY
+  `labelled`.`entity`

@@ -1,0 +1,169 @@
+WITH "table_0" AS (
+  SELECT
+    CAST("source"."id" AS BIGINT) AS "c0_id"
+  FROM shop.Customers AS "source"
+), "table_1" AS (
+  SELECT
+    CASE
+      WHEN NOT "source"."time" IS NULL
+      THEN CAST(LEAST(
+        GREATEST(EXTRACT(EPOCH FROM "source"."time") * 1000000, (
+          -9223372036854775
+        )),
+        9223372036854775
+      ) AS BIGINT) * 1000
+    END AS "c3_time",
+    CAST("source"."customer" AS BIGINT) AS "c1_customer",
+    CAST("source"."paid" AS BOOLEAN) AS "c6_paid"
+  FROM "shop"."orders" AS "source"
+), "entities" AS (
+  SELECT
+    "own"."c0_id" AS "entity",
+    NOT "own"."c0_id" IS NULL AS "has_key"
+  FROM "table_0" AS "own"
+), "fact_0" AS (
+  SELECT
+    "up_0"."c0_id" AS "entity",
+    CAST("own"."c3_time" AS BIGINT) AS "time",
+    1 AS "value"
+  FROM "table_1" AS "own"
+  JOIN "table_0" AS "up_0"
+    ON "own"."c1_customer" = "up_0"."c0_id"
+  WHERE
+    NOT "own"."c3_time" IS NULL
+), "fact_1" AS (
+  SELECT
+    "up_0"."c0_id" AS "entity",
+    CAST("own"."c3_time" AS BIGINT) AS "time",
+    1 AS "value"
+  FROM "table_1" AS "own"
+  JOIN "table_0" AS "up_0"
+    ON "own"."c1_customer" = "up_0"."c0_id"
+  WHERE
+    NOT "own"."c3_time" IS NULL AND COALESCE("own"."c6_paid" = TRUE, FALSE)
+), "fact_2" AS (
+  SELECT
+    "up_0"."c0_id" AS "entity",
+    CAST("own"."c3_time" AS BIGINT) AS "time",
+    1 AS "value"
+  FROM "table_1" AS "own"
+  JOIN "table_0" AS "up_0"
+    ON "own"."c1_customer" = "up_0"."c0_id"
+  WHERE
+    NOT "own"."c3_time" IS NULL
+), "bounds" AS (
+  SELECT
+    CAST("given"."anchor" AS BIGINT) AS "anchor",
+    CAST("given"."low_0" AS BIGINT) AS "low_0",
+    CAST("given"."high_0" AS BIGINT) AS "high_0",
+    CAST("given"."low_1" AS BIGINT) AS "low_1",
+    CAST("given"."high_1" AS BIGINT) AS "high_1",
+    CAST("given"."low_2" AS BIGINT) AS "low_2",
+    CAST("given"."high_2" AS BIGINT) AS "high_2",
+    CAST("given"."timestamp" AS TIMESTAMP) AS "timestamp"
+  FROM (VALUES
+    (
+      0,
+      1706659200000000000,
+      1709251200000000000,
+      1706659200000000000,
+      1709251200000000000,
+      1704067200000000000,
+      1706659200000000000,
+      '2024-01-31 00:00:00'
+    ),
+    (
+      1,
+      1706659201000000000,
+      1709251201000000000,
+      1706659201000000000,
+      1709251201000000000,
+      1704067201000000000,
+      1706659201000000000,
+      '2024-01-31 00:00:01'
+    )) AS "given"("anchor", "low_0", "high_0", "low_1", "high_1", "low_2", "high_2", "timestamp")
+), "pairs" AS (
+  SELECT
+    "entities"."entity",
+    "bounds"."anchor"
+  FROM "entities"
+  CROSS JOIN "bounds"
+  WHERE
+    "entities"."has_key" AND TRUE
+), "labelled" AS (
+  SELECT
+    "pairs"."entity",
+    "pairs"."anchor",
+    CASE
+      WHEN NOT COALESCE("value_0"."value", 0) IS NULL
+      THEN COALESCE("value_0"."value", 0)
+    END AS "target",
+    COALESCE(COALESCE("value_2"."value", 0) > 0, FALSE) AS "chosen",
+    COALESCE(COALESCE("value_1"."value", 0) > 0, FALSE) AS "assumed",
+    "bounds"."timestamp"
+  FROM "pairs"
+  JOIN "bounds"
+    ON "bounds"."anchor" = "pairs"."anchor"
+  JOIN "entities"
+    ON "entities"."entity" = "pairs"."entity"
+  LEFT JOIN (
+    SELECT
+      "pairs"."entity",
+      "pairs"."anchor",
+      COUNT(*) AS "value"
+    FROM "pairs"
+    JOIN "bounds"
+      ON "bounds"."anchor" = "pairs"."anchor"
+    JOIN "fact_0" AS "fact"
+      ON "fact"."entity" = "pairs"."entity"
+    WHERE
+      "fact"."time" > "bounds"."low_0" AND "fact"."time" <= "bounds"."high_0"
+    GROUP BY
+      "pairs"."entity",
+      "pairs"."anchor"
+  ) AS "value_0"
+    ON "value_0"."entity" = "pairs"."entity" AND "value_0"."anchor" = "pairs"."anchor"
+  LEFT JOIN (
+    SELECT
+      "pairs"."entity",
+      "pairs"."anchor",
+      COUNT(*) AS "value"
+    FROM "pairs"
+    JOIN "bounds"
+      ON "bounds"."anchor" = "pairs"."anchor"
+    JOIN "fact_1" AS "fact"
+      ON "fact"."entity" = "pairs"."entity"
+    WHERE
+      "fact"."time" > "bounds"."low_1" AND "fact"."time" <= "bounds"."high_1"
+    GROUP BY
+      "pairs"."entity",
+      "pairs"."anchor"
+  ) AS "value_1"
+    ON "value_1"."entity" = "pairs"."entity" AND "value_1"."anchor" = "pairs"."anchor"
+  LEFT JOIN (
+    SELECT
+      "pairs"."entity",
+      "pairs"."anchor",
+      COUNT(*) AS "value"
+    FROM "pairs"
+    JOIN "bounds"
+      ON "bounds"."anchor" = "pairs"."anchor"
+    JOIN "fact_2" AS "fact"
+      ON "fact"."entity" = "pairs"."entity"
+    WHERE
+      "fact"."time" > "bounds"."low_2" AND "fact"."time" <= "bounds"."high_2"
+    GROUP BY
+      "pairs"."entity",
+      "pairs"."anchor"
+  ) AS "value_2"
+    ON "value_2"."entity" = "pairs"."entity" AND "value_2"."anchor" = "pairs"."anchor"
+)
+SELECT
+  "labelled"."entity" AS "ENTITY",
+  "labelled"."timestamp" AS "TIMESTAMP",
+  CAST("labelled"."target" AS DOUBLE PRECISION) AS "TARGET"
+FROM "labelled"
+WHERE
+  "labelled"."chosen"
+  AND "labelled"."assumed"
+  AND ABS(CAST("labelled"."target" AS DOUBLE PRECISION)) <= CAST('1.7976931348623157e308' AS DOUBLE PRECISION)
