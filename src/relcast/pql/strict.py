@@ -31,7 +31,13 @@ from relcast.pql.values import label
 
 __all__ = ["extensions"]
 
-_NAMES = frozenset({"COLUMN", "STRING", "WORD"})
+# The SDK itself prints True and False, as Python does.
+_ANY_CASE = frozenset({"COLUMN", "STRING", "WORD", "TRUE", "FALSE"})
+_NEGATIONS = {
+    Operator.NOT_IN: Operator.IN,
+    Operator.NOT_STARTS_WITH: Operator.STARTS_WITH,
+    Operator.NOT_ENDS_WITH: Operator.ENDS_WITH,
+}
 _COMMENT = re.compile(r"(#|--)[^\n]*")
 _WHITHER = "Kumo's language has no such form; leave strict mode to use it."
 
@@ -93,10 +99,11 @@ def _comparisons(nodes: Iterator[object]) -> Iterator[Fault]:
             continue
         operand = to_text(node.operand)
         values = node.constant
-        if node.operator is Operator.NOT_IN:
+        if node.operator in _NEGATIONS:
+            plain = f"{operand} {_NEGATIONS[node.operator].value} {constant_text(values)}"
             yield _extension(
-                "NOT IN is an extension",
-                f"Write {operand} IS NOT NULL AND NOT {operand} IN {constant_text(values)}.",
+                f"{node.operator.value} is an extension",
+                f"Write {operand} IS NOT NULL AND NOT {plain}.",
                 node.position,
             )
         elif node.operator in {Operator.BETWEEN, Operator.NOT_BETWEEN} and isinstance(
@@ -124,7 +131,7 @@ def _spelling(reading: Reading) -> Iterator[Fault]:
         word = str(token)
         end = start + len(word)
         mixed = word not in {word.upper(), word.lower()}
-        if mixed and token.type not in _NAMES:
+        if mixed and token.type not in _ANY_CASE:
             yield _extension(
                 f"The keyword {word} in mixed case is an extension",
                 f"Write {word.upper()}, or {word.lower()}.",
