@@ -30,6 +30,7 @@ EXAMPLE_BYTES = 140
 """What one example takes at the most while a table is put together, without its target."""
 
 _BATCH_BYTES = 500
+_LEAST_ENGINE = 32
 _TRIED = 5
 _MARGIN = 1.5
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -52,7 +53,7 @@ class Memory:
 
     @classmethod
     def of(cls, limit: str | None) -> Memory:
-        """Give half of the limit to the engine and half to the examples.
+        """Give half of the limit to the engine (32 MiB at the least) and half to the examples.
 
         A limit is a text such as ``2GB`` or ``512 MiB``; without one it is three quarters of the
         memory that is free now. Raises ``request.bad_memory_limit``.
@@ -60,7 +61,7 @@ class Memory:
         whole = psutil.virtual_memory().available * 3 // 4 if limit is None else _bytes(limit)
         half = whole // 2
         batch = min(BATCH, max(1000, half // _BATCH_BYTES))
-        return cls(f"{max(1, half // 2**20)}MiB", half, batch)
+        return cls(f"{max(_LEAST_ENGINE, half // 2**20)}MiB", half, batch)
 
 
 def _bytes(limit: str) -> int:
