@@ -12,7 +12,16 @@ import pytest
 from relcast.core.errors import PqlError
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table, TaskType
 from relcast.pql import check, parse, require_supported
-from relcast.pql.ast import And, ColumnRef, Comparison, Not, Operator, Query
+from relcast.pql.ast import (
+    And,
+    Arithmetic,
+    ArithmeticOperator,
+    ColumnRef,
+    Comparison,
+    Not,
+    Operator,
+    Query,
+)
 from tests.pql.golden import corpus_graph
 
 EACH_USER = " FOR EACH users.user_id"
@@ -177,3 +186,292 @@ def test_a_tree_made_by_hand_and_too_deep_is_refused_not_overflowed():
         check(Query(deep, ColumnRef("users", "user_id")), corpus_graph())
     while isinstance(deep, Not | And):  # taken apart by hand: freeing it recurses as well
         deep = deep.condition if isinstance(deep, Not) else deep.right
+
+
+def chain_graph(*links: Link, tables: str = "abcdef") -> Graph:
+    """Tables of a key ``id``, a time ``at`` and keys named by the links."""
+    found = {}
+    for name in tables:
+        keys = dict.fromkeys(x.foreign_key for x in links if x.table == name)
+        columns = [
+            Column("id", Dtype.int, Stype.ID),
+            Column("at", Dtype.time, Stype.timestamp),
+            *(Column(key, Dtype.int, Stype.ID) for key in keys),
+        ]
+        found[name] = Table(name, tuple(columns), "id", "at")
+    return Graph(found, links)
+
+
+def path_of(graph: Graph, start: str = "a", end: str = "e") -> list[str]:
+    """Return the keys of an aggregation's path, or the code and the words of its fault."""
+    try:
+        checked = check(f"PREDICT COUNT({start}.*, 0, 1) FOR EACH {end}.id", graph)
+    except PqlError as error:
+        return [error.code, error.faults[0].message, error.faults[0].hint]
+    return [f"{x.table}.{x.foreign_key}" for x in checked.query.target.path]
+
+
+AB, BC, CD, DE, EF = (
+    Link("a", "b_id", "b"),
+    Link("b", "c_id", "c"),
+    Link("c", "d_id", "d"),
+    Link("d", "e_id", "e"),
+    Link("e", "f_id", "f"),
+)
+
+
+def test_a_chain_of_up_to_four_links_is_followed():
+    graph = chain_graph(AB, BC, CD, DE, EF)
+    assert path_of(graph, end="b") == ["a.b_id"]
+    assert path_of(graph, end="c") == ["a.b_id", "b.c_id"]
+    assert path_of(graph, end="e") == ["a.b_id", "b.c_id", "c.d_id", "d.e_id"]
+    code, message, hint = path_of(graph, end="f")
+    assert code == "pql.missing_foreign_key"
+    assert message == "No foreign key leads from a to the entity table f"
+    assert "a is 5 foreign keys away from f" in hint
+
+
+def test_one_direct_foreign_key_wins_over_every_chain():
+    assert path_of(chain_graph(AB, BC, CD, DE, Link("a", "e_id", "e"))) == ["a.e_id"]
+
+
+def test_two_direct_foreign_keys_are_ambiguous_whatever_else_there_is():
+    graph = chain_graph(AB, BC, CD, DE, Link("a", "e_id", "e"), Link("a", "e2_id", "e"))
+    code, message, _ = path_of(graph)
+    assert code == "pql.ambiguous_link"
+    assert "a.e_id -> e, a.e2_id -> e" in message
+
+
+def test_two_chains_are_ambiguous_and_listed_the_shorter_one_first():
+    code, message, _ = path_of(chain_graph(AB, BC, CD, DE, Link("a", "d_id", "d")))
+    assert code == "pql.ambiguous_link"
+    assert message.endswith(
+        "a leads to e over 2 chains of foreign keys: "
+        "a.d_id -> d.e_id -> e; a.b_id -> b.c_id -> c.d_id -> d.e_id -> e"
+    )
+
+
+def test_a_longer_chain_than_four_makes_nothing_ambiguous():
+    graph = chain_graph(AB, BC, CD, DE, EF, Link("b", "f_id", "f"))
+    assert path_of(graph, end="f") == ["a.b_id", "b.f_id"]
+
+
+def test_a_chain_visits_no_table_twice():
+    graph = chain_graph(AB, Link("b", "a_id", "a"), Link("b", "b2_id", "b"), Link("b", "e_id", "e"))
+    assert path_of(graph) == ["a.b_id", "b.e_id"]
+    assert path_of(graph, start="a", end="a")[0] == "pql.missing_foreign_key"
+
+
+def test_chains_go_from_child_to_parent_only():
+    graph = chain_graph(AB, Link("e", "b_id", "b"))
+    assert path_of(graph)[0] == "pql.missing_foreign_key"
+
+
+def test_very_many_chains_are_counted_and_not_all_listed():
+    links = [
+        Link(one, f"{other}{i}", other)
+        for one, other in ("ab", "bc", "cd", "de")
+        for i in range(40)
+    ]
+    code, message, _ = path_of(chain_graph(*links))
+    assert code == "pql.ambiguous_link"
+    assert "over 100 or more chains" in message
+    assert message.count(";") == 5
+    assert message.endswith("…")
+
+
+def test_the_columns_of_an_inner_filter_stand_on_the_aggregated_table():
+    text = "PREDICT COUNT(returns.* WHERE orders.status = 'x', 0, 7) FOR EACH users.user_id"
+    target = check(text, corpus_graph()).query.target
+    assert [x.table for x in target.path] == ["returns", "orders"]
+    assert target.link is None
+    assert target.where.operand.hop == target.path[0]
+
+
+def test_what_a_list_lists_is_filled_in():
+    graph = corpus_graph()
+    article = Link("transactions", "article_id", "articles")
+    text = "LIST_DISTINCT(transactions.article_id, 0, 7)"
+    each = " FOR EACH customers.customer_id"
+    ranked = check(f"PREDICT {text} RANK TOP 3{each}", graph)
+    assert ranked.items == ranked.query.target.items == article
+    labels = check(f"PREDICT {text} CLASSIFY{each}", graph)
+    assert labels.items is None
+    assert labels.query.target.items == article
+    condition = check(f"PREDICT {text} CONTAINS 5{each}", graph)
+    assert condition.items is None
+    assert condition.query.target.operand.items == article
+    words = check(
+        f"PREDICT LIST_DISTINCT(purchases.item_category, 0, 7) CLASSIFY{EACH_USER}", graph
+    )
+    assert words.query.target.items is None
+    counted = check(f"PREDICT COUNT(transactions.article_id, 0, 7){each}", graph)
+    assert counted.query.target.items is None
+
+
+def test_the_plan_may_say_how_long_a_forecast_is():
+    text = f"PREDICT SUM(orders.amount, 0, 7){EACH_USER}"
+    plain = check(text, corpus_graph())
+    checked = check(text, corpus_graph(), forecast_length=4)
+    assert plain.forecast_length is None
+    assert checked.forecast_length == 4
+    assert checked.task_type is TaskType.FORECASTING
+    assert checked.text == text
+    assert (
+        checked.query
+        == check(
+            f"PREDICT SUM(orders.amount, 0, 7) FORECAST 4 TIMEFRAMES{EACH_USER}", corpus_graph()
+        ).query
+    )
+    other = f"PREDICT SUM(orders.amount, 0, 7) FORECAST 9 TIMEFRAMES{EACH_USER}"
+    assert check(other, corpus_graph()).forecast_length == 9
+    assert check(other, corpus_graph(), forecast_length=4).forecast_length == 4
+
+
+@pytest.mark.parametrize(
+    ("target", "length", "code"),
+    [
+        ("users.age", 3, "pql.forecast_needs_temporal"),
+        ("COUNT(orders.*, 0, 7) > 1", 3, "pql.forecast_needs_number"),
+        ("LIST_DISTINCT(orders.status, 0, 7) CLASSIFY", 3, "pql.forecast_needs_number"),
+        ("COUNT(orders.*, 0, 7)", 0, "pql.syntax"),
+        ("COUNT(orders.*, 0, 12, months)", 101, "pql.invalid_window"),
+    ],
+)
+def test_a_length_that_does_not_fit_has_a_place(target, length, code):
+    with pytest.raises(PqlError) as caught:
+        check(f"PREDICT {target}{EACH_USER}", corpus_graph(), forecast_length=length)
+    assert [f.code for f in caught.value.faults] == [code]
+    assert caught.value.faults[0].position is not None
+
+
+def test_both_ends_of_between_are_fitted_to_the_column():
+    text = f"PREDICT users.birthday BETWEEN '1990-01-01T02:00+02:00' AND 2000-12-31{EACH_USER}"
+    node = check(text, corpus_graph()).query.target
+    assert node.constant == (datetime(1990, 1, 1), datetime(2000, 12, 31))
+    same = f"PREDICT users.age BETWEEN 3 AND 3.0{EACH_USER}"
+    assert check(same, corpus_graph()).query.target.constant == (3, 3)
+
+
+def test_a_between_of_three_ends_can_only_be_made_by_hand():
+    made = Query(
+        Comparison(ColumnRef("users", "age"), Operator.BETWEEN, (1, 2, 3)),
+        ColumnRef("users", "user_id"),
+    )
+    with pytest.raises(PqlError, match="two ends"):
+        check(made, corpus_graph())
+
+
+def test_numbers_alone_are_refused_in_a_tree_made_by_hand_as_well():
+    alone = Arithmetic(ArithmeticOperator.ADD, 1, Decimal(2))
+    entity = ColumnRef("users", "user_id")
+    with pytest.raises(PqlError) as caught:
+        check(Query(alone, entity, where=Comparison(alone, Operator.GT, 1)), corpus_graph())
+    assert {f.code for f in caught.value.faults} == {"pql.nothing_to_predict", "pql.syntax"}
+
+
+def test_arithmetic_is_resolved_on_both_sides():
+    text = f"PREDICT 2 * (SUM(orders.amount, 0, 7) - COUNT(returns.*, 7, 14)) >= 1{EACH_USER}"
+    node = check(text, corpus_graph()).query.target.operand
+    inner = node.right
+    assert inner.left.column.dtype is Dtype.float
+    assert inner.left.link == Link("orders", "user_id", "users")
+    assert len(inner.right.path) == 2
+    assert node.left == 2
+
+
+@pytest.mark.parametrize("kind", ["AVG", "MEDIAN", "STDDEV"])
+@pytest.mark.parametrize("column", ["purchases.amount", "purchases.gift"])
+def test_median_and_deviation_take_what_the_average_takes(kind, column):
+    checked = check(f"PREDICT {kind}({column}, 0, 7){EACH_USER}", corpus_graph())
+    assert checked.task_type is TaskType.REGRESSION
+    above = check(f"PREDICT {kind}({column}, 0, 7) > 0.5{EACH_USER}", corpus_graph())
+    assert above.query.target.constant == Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "COUNT(orders.*, 0, 7) BETWEEN 0 AND 5",
+        "COUNT(orders.*, 0, 7) BETWEEN -3 AND 0",
+        "COUNT(orders.*, 0, 7) NOT BETWEEN 1 AND 5",
+        "COUNT(orders.*, 0, 7) < 0.5",
+        "COUNT(orders.*, 0, 7) IN (-1, 0)",
+        "COUNT(orders.*, 0, 7) NOT IN (-1, 0)",
+        "COUNT(orders.*, 0, 7) != 0",
+        "STDDEV(orders.amount, 0, 7) <= 0",
+        "STDDEV(orders.amount, 0, 7) = 0.5",
+        "STDDEV(orders.amount, 0, 7) IS NULL",
+        "COUNT(orders.*, 0, 7) / COUNT(orders.*, 7, 14) IS NULL",
+        "COUNT(orders.*, 0, 7) - 1 < 0",
+        "SUM(orders.amount, 0, 7) >= 0",
+    ],
+)
+def test_what_is_not_known_beforehand_may_be_predicted(condition):
+    checked = check(f"PREDICT {condition}{EACH_USER}", corpus_graph())
+    assert checked.task_type is TaskType.BINARY_CLASSIFICATION
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "COUNT(orders.*, 0, 7) BETWEEN -5 AND -0.5",
+        "COUNT(orders.*, 0, 7) BETWEEN 1.1 AND 1.9",
+        "COUNT(orders.*, 0, 7) NOT BETWEEN -5 AND -1",
+        "COUNT(orders.*, 0, 7) <= -0.5",
+        "COUNT(orders.*, 0, 7) > -1",
+        "COUNT(orders.*, 0, 7) != 0.5",
+        "COUNT(orders.*, 0, 7) NOT IN (-1, 1.5)",
+        "COUNT_DISTINCT(orders.status, 0, 7) >= 0.0",
+        "STDDEV(orders.amount, 0, 7) >= 0",
+        "STDDEV(orders.amount, 0, 7) BETWEEN -2 AND -1",
+        "COUNT(orders.*, 0, 7) / 2 IS NOT NULL",
+        "COUNT(orders.*, 0, 7) - SUM(orders.amount, 0, 7) * 3 IS NULL",
+        "COUNT(orders.*, 0, 7) / (1 - 1) > 3",
+    ],
+)
+def test_what_is_known_beforehand_is_refused(condition):
+    assert codes(f"PREDICT {condition}{EACH_USER}") == ["pql.nothing_to_predict"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "near"),
+    [
+        ("PREDICT user.age FOR EACH users.user_id", "pql.unknown_column", ""),
+        ("PREDICT usersss.age FOR EACH users.user_id", "pql.unknown_table", "'users'"),
+        ("PREDICT users.Age FOR EACH users.user_id", "pql.unknown_column", "'age'"),
+        ("PREDICT users.agee > 3 FOR EACH users.user_id", "pql.unknown_column", "'age'"),
+        ("PREDICT MEDIAN(orders.amonut, 0, 7) FOR EACH users.user_id", "pql.unknown_column", "'amount'"),
+        ("PREDICT SUM(orders.amount, 0, 7) / COUNT(oders.*, 0, 7) FOR EACH users.user_id",
+         "pql.unknown_table", "'orders'"),
+        ("PREDICT MEDAIN(orders.amount, 0, 7) FOR EACH users.user_id", "pql.syntax", "MEDIAN"),
+        ("PREDICT STDEV(orders.amount, 0, 7) FOR EACH users.user_id", "pql.syntax", "STDDEV"),
+        ("PREDICT users.age BETWEN 1 AND 2 FOR EACH users.user_id", "pql.syntax", "BETWEEN"),
+        ("PREDICT users.age FOR EACH users.userid", "pql.unknown_column", "user_id"),
+    ],
+)  # fmt: skip
+def test_a_near_name_is_suggested(text, code, near):
+    with pytest.raises(PqlError) as caught:
+        check(text, corpus_graph())
+    assert caught.value.faults[0].code == code
+    assert near in caught.value.faults[0].hint
+
+
+def test_an_extension_and_a_fault_are_told_together():
+    text = f"PREDICT COUNT(orders.*, 0, 7) NOT BETWEEN 1 AND '5'{EACH_USER} -- so"
+    assert codes(text, compatibility="kumo") == [
+        "pql.extension",
+        "pql.type_mismatch",
+        "pql.extension",
+    ]
+    assert codes(text) == ["pql.type_mismatch"]
+
+
+def test_two_known_categories_are_binary_for_texts_only_where_they_stand_alone():
+    counts = {("users", "country"): 2, ("purchases", "type"): 2}
+    text = f"PREDICT users.country{EACH_USER}"
+    checked = check(text, corpus_graph(), category_counts=counts)
+    assert checked.task_type is TaskType.BINARY_CLASSIFICATION
+    first = f"PREDICT FIRST(purchases.type, 0, 7){EACH_USER}"
+    checked = check(first, corpus_graph(), category_counts=counts)
+    assert checked.task_type is TaskType.MULTICLASS_CLASSIFICATION

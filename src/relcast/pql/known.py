@@ -111,7 +111,7 @@ def _never(operator: Operator, constant: Constant | tuple[Constant, ...], *, who
         case Operator.EQ | Operator.IN:
             return all(_below(v, 0) or (whole and not _is_whole(v)) for v in values)
         case Operator.BETWEEN:
-            low, high = values
+            low, high = values[0], values[-1]
             if _number(low) > _number(high):
                 return False  # a fault of its own, which says more
             return _below(high, 0) or (whole and _first_whole(low) > _number(high))

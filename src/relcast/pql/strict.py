@@ -38,6 +38,8 @@ _NEGATIONS = {
     Operator.NOT_STARTS_WITH: Operator.STARTS_WITH,
     Operator.NOT_ENDS_WITH: Operator.ENDS_WITH,
 }
+_RANGES = frozenset({Operator.BETWEEN, Operator.NOT_BETWEEN})
+_LONG = 100
 _COMMENT = re.compile(r"(#|--)[^\n]*")
 _WHITHER = "Kumo's language has no such form; leave strict mode to use it."
 
@@ -97,25 +99,24 @@ def _comparisons(nodes: Iterator[object]) -> Iterator[Fault]:
     for node in nodes:
         if not isinstance(node, Comparison):
             continue
-        operand = to_text(node.operand)
-        values = node.constant
-        if node.operator in _NEGATIONS:
-            plain = f"{operand} {_NEGATIONS[node.operator].value} {constant_text(values)}"
-            yield _extension(
-                f"{node.operator.value} is an extension",
-                f"Write {operand} IS NOT NULL AND NOT {plain}.",
-                node.position,
-            )
-        elif node.operator in {Operator.BETWEEN, Operator.NOT_BETWEEN} and isinstance(
-            values, tuple
-        ):
-            low, high = (constant_text(v) for v in values)
-            mend = f"({operand} >= {low} AND {operand} <= {high})"
-            if node.operator is Operator.NOT_BETWEEN:
-                mend = f"({operand} < {low} OR {operand} > {high})"
-            yield _extension(
-                f"{node.operator.value} is an extension", f"Write {mend}.", node.position
-            )
+        operator, values = node.operator, node.constant
+        if operator not in _NEGATIONS and operator not in _RANGES:
+            continue
+        operand = _short(to_text(node.operand))
+        if operator in _NEGATIONS:
+            plain = f"{operand} {_NEGATIONS[operator].value} {_short(constant_text(values))}"
+            mend = f"Write {operand} IS NOT NULL AND NOT {plain}."
+        else:
+            ends = values if isinstance(values, tuple) and values else (None,)
+            low, high = (_short(constant_text(ends[i])) for i in (0, -1))
+            mend = f"Write ({operand} >= {low} AND {operand} <= {high})."
+            if operator is Operator.NOT_BETWEEN:
+                mend = f"Write ({operand} < {low} OR {operand} > {high})."
+        yield _extension(f"{operator.value} is an extension", mend, node.position)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
 def _spelling(reading: Reading) -> Iterator[Fault]:
