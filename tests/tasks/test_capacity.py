@@ -72,9 +72,9 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_computed(
     assert "about 1,278,000 rows" in error.message  # 639 anchors of 2,000 customers
     assert "start_time" in error.hint
     assert anchors == 5  # no more than were tried
-    assert "Set timeframe_step=5 (1 days now: 639 anchors)" in error.hint
-    table = make_training_table(*where, TablePlan(timeframe_step=5), memory_limit="100MB")
-    assert table.report.considered == 127 * 2000
+    assert "Set timeframe_step=4 (1 days now: 639 anchors)" in error.hint
+    table = make_training_table(*where, TablePlan(timeframe_step=4), memory_limit="100MB")
+    assert table.report.considered == 159 * 2000
 
 
 def test_filters_that_leave_few_rows_let_a_table_through(tmp_path: Path) -> None:

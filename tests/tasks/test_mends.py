@@ -81,6 +81,11 @@ def test_a_shorter_window_is_found_by_trying(tmp_path: Path) -> None:
     assert found is not None
     assert int(found[1]) == 25  # four steps of 25 days in 100
     assert make(tmp_path, 101, "SUM(orders.amount, 0, 25)").report.rows > 0
+    # A smaller step asks for less history before the first anchor.
+    hint = refused(tmp_path, 101, "SUM(orders.amount, 0, 28)").hint
+    assert "timeframe_step=14 would give 5 anchors (1 train, 1 val, 1 test)." in hint
+    table = make(tmp_path, 101, "SUM(orders.amount, 0, 28)", timeframe_step=14)
+    assert len(table.report.anchors) == 5
     refused(tmp_path, 101, "SUM(orders.amount, 0, 26)")
 
 

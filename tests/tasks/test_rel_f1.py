@@ -87,3 +87,46 @@ def test_a_generated_table_of_the_whole_history(shared_data: Path, tmp_path: Pat
     assert len(table) > 9000
     assert table.report.empty_anchors > 0  # winters
     assert all(s.target.rows > 0 for s in table.report.splits.values())
+
+
+def test_links_equal_the_benchmark(shared_data: Path, tmp_path: Path) -> None:
+    """In which circuits a driver competes in the following year."""
+    root = shared_data / "rel-f1"
+    world = formula_one(root)
+    races = pd.read_parquet(root / "db" / "races.parquet").set_index("raceId")["circuitId"]
+    results = world.tables["results"]
+    race = pd.read_parquet(root / "db" / "results.parquet", columns=["raceId"])["raceId"]
+    results.columns["circuitId"] = "key"
+    results.rows["circuitId"] = race.map(races)
+    circuits = pd.read_parquet(root / "db" / "circuits.parquet", columns=["circuitId"])
+    world.tables["circuits"] = WorldTable({"circuitId": "key"}, circuits, "circuitId")
+    world.links += (Link("results", "circuitId", "circuits"),)
+    snapshot, relations = world.open(tmp_path)
+    text = f"PREDICT LIST_DISTINCT(results.circuitId, 0, 365) RANK TOP 10 {FOR_EACH}"
+    query = check(text, snapshot.graph)
+
+    parts = ("train", "val", "test")
+    folder = root / "tasks" / "driver-circuit-compete"
+    published = pd.concat([pd.read_parquet(folder / f"{p}.parquet").assign(SPLIT=p) for p in parts])
+    published["date"] = published["date"].astype("datetime64[ns]")
+    rows = published.rename(
+        columns={"date": "TIMESTAMP", "driverId": "ENTITY", "circuitId": "TARGET"}
+    )
+    table = training_table_from_rows(
+        snapshot, relations, query, pa.Table.from_pandas(rows, preserve_index=False)
+    )
+    assert len(table) == len(published)
+    assert [table.report.splits[p].target.rows for p in parts] == [2649, 27, 27]
+    found = table.to_arrow()
+    given = {(row["ENTITY"], row["TIMESTAMP"]): set(row["TARGET"]) for row in found.to_pylist()}
+    moments = np.unique(published["date"].to_numpy().astype("int64"))
+    ours, _ = examples_at(snapshot, query, moments)
+    drivers = relations.table("drivers").keys().to_numpy()
+    keys = relations.table("circuits").keys().to_numpy()
+    assert ours.lists is not None
+    ends = ours.lists.offsets
+    made = {
+        (int(drivers[e]), pd.Timestamp(a)): set(keys[ours.lists.values[ends[i] : ends[i + 1]]])
+        for i, (e, a) in enumerate(zip(ours.entity, ours.anchor.tolist(), strict=True))
+    }
+    assert made == given

@@ -239,11 +239,10 @@ def test_the_rows_of_a_table_given_back_are_that_table(name: str, tmp_path: Path
 def test_taking_rows_takes_all_of_them(name: str, tmp_path: Path) -> None:
     made = make_training_table(*opened(name, tmp_path))
     places = np.array([3, 0, 7])
-    part = TrainingTable(
-        made.query, made.snapshot_id, made.examples.take(places), made.report, made.entity_keys,
-        made.item_keys,
-    )  # fmt: skip
+    part = made.take(places)
     assert part.to_arrow().equals(made.to_arrow().take(pa.array(places)))
+    test = made.examples.split == 2
+    assert made.take(test).to_arrow().equals(made.to_arrow().filter(pa.array(test)))
 
 
 def test_fixed_lists_are_forecasts_too(tmp_path: Path) -> None:
@@ -407,6 +406,8 @@ def test_prediction_tables(name: str, tmp_path: Path) -> None:
     else:
         assert keys == list(range(30))
         assert (table.anchor == (DAY0 + 120 * DAY).value).all()
+    places = np.array([2, 0])
+    assert table.take(places).to_arrow().equals(table.to_arrow().take(pa.array(places)))
     table.save(tmp_path / "p.parquet")
     assert PredictionTable.load(tmp_path / "p.parquet", *where).to_arrow().equals(table.to_arrow())
 

@@ -26,7 +26,7 @@ from relcast.tasks.report import UnusableTable
 
 __all__ = ["Memory", "bounded", "check_room", "example_bytes"]
 
-EXAMPLE_BYTES = 140
+EXAMPLE_BYTES = 100
 """What one example takes at the most while a table is put together, without its target."""
 
 _BATCH_BYTES = 500

@@ -77,9 +77,10 @@ def mends(case: Situation, used: int) -> str:
 
 
 def _options(case: Situation) -> Iterator[str]:
-    step, length = case.plan.timeframe_step, case.frame.length
+    length = case.frame.length
+    step = case.plan.timeframe_step or length
     for smaller in (length, max(1, length // 2), 1):
-        if step is not None and smaller < step:
+        if smaller < step:
             said = _gives(case, f"timeframe_step={smaller}", {"timeframe_step": smaller})
             if said:
                 yield said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,10 @@ class TrainingTable:
     def keys(self) -> pa.Array:
         """Return the entity's primary key of every row, in its own type."""
         return self.entity_keys.take(pa.array(self.examples.entity))
+
+    def take(self, rows: npt.NDArray[Any]) -> TrainingTable:
+        """Return the rows at these places, or where this mask holds; the report stays as it is."""
+        return replace(self, examples=self.examples.take(rows))
 
     def to_arrow(self) -> pa.Table:
         """Return ``ENTITY[, TIMESTAMP], TARGET[, WEIGHT], SPLIT``.
@@ -155,6 +159,11 @@ class PredictionTable:
     def keys(self) -> pa.Array:
         """Return the entity's primary key of every row, in its own type."""
         return self.entity_keys.take(pa.array(self.entity))
+
+    def take(self, rows: npt.NDArray[Any]) -> PredictionTable:
+        """Return the rows at these places, or where this mask holds."""
+        anchor = None if self.anchor is None else self.anchor[rows]
+        return replace(self, entity=self.entity[rows], anchor=anchor)
 
     def to_arrow(self) -> pa.Table:
         """Return ``ENTITY[, TIMESTAMP]``."""
