@@ -20,14 +20,12 @@ from sqlglot import exp
 from relcast.core.schema import TaskType
 from relcast.pql.ast import (
     Aggregation,
-    AggregationKind,
     Arithmetic,
     CheckedQuery,
     ColumnRef,
     Comparison,
     Condition,
     Expression,
-    aggregations,
 )
 from relcast.tasks.arithmetic import arithmetic
 from relcast.tasks.conditions import (
@@ -40,7 +38,7 @@ from relcast.tasks.conditions import (
     leaves,
 )
 from relcast.tasks.entities import EntityRows
-from relcast.tasks.fact_rows import fact_of
+from relcast.tasks.fact_set import FactSet
 from relcast.tasks.facts import Fact, Sight
 from relcast.tasks.moments import Moments, Moved
 from relcast.tasks.offsets import Times
@@ -72,14 +70,6 @@ class Stage(NamedTuple):
     rows: exp.Select
 
 
-class _Use(NamedTuple):
-    """An aggregation in its place."""
-
-    aggregation: Aggregation
-    sight: Sight
-    of_target: bool
-
-
 class LabelSql:
     """The SQL of a query's target and filters.
 
@@ -87,7 +77,6 @@ class LabelSql:
         query: The query.
         target, where, assuming: The clauses that are evaluated; None for the others.
         target_sight: From where the target's rows are seen.
-        facts: What its aggregations read, by number.
         steps: Windows of a forecast; 1 for other targets.
         forecasts: Whether the target is a forecast: each of its windows is a row of the labels.
         lists: Whether the target is a list: then each of its elements is a row of the labels.
@@ -134,10 +123,22 @@ class LabelSql:
             chosen=chosen_entities,
         )
         self.has_static_time = self._entities.has_static_time
-        self._uses: dict[_Use, int] = {}
         self._listed: int | None = None
-        self.facts: list[Fact] = []
-        self._add_facts()
+        self._fact_set = FactSet(catalog)
+        if self.lists and isinstance(self.target, Aggregation):
+            dense_rows = query.items is not None
+            self._listed = self._fact_set.add_list(
+                self.target, self.target_sight, dense_rows=dense_rows
+            )
+        else:
+            self._fact_set.add_target(self.target, self.target_sight, stepped=self.forecasts)
+        self._fact_set.add(self.assuming, Sight.ahead)
+        self._fact_set.add(self.where, Sight.past)
+
+    @property
+    def facts(self) -> list[Fact]:
+        """What the aggregations read, by number."""
+        return self._fact_set.facts
 
     @property
     def own_conditions(self) -> StagedLeaves:
@@ -317,59 +318,7 @@ class LabelSql:
 
     def fact(self, aggregation: Aggregation, sight: Sight, of_target: bool) -> Fact:
         """Return what an aggregation in a clause reads."""
-        return self.facts[self._uses[_Use(aggregation, sight, of_target)]]
-
-    def _add_facts(self) -> None:
-        sight = self.target_sight
-        if self.lists and isinstance(self.target, Aggregation):
-            self._listed = 0
-            listed = fact_of(
-                self.catalog,
-                self.target,
-                0,
-                sight=sight,
-                of_target=True,
-                rows_listed=self.query.items is not None,
-            )
-            self.facts.append(listed)
-        else:
-            self._add_clause(self.target, sight, of_target=True)
-        self._add_clause(self.assuming, Sight.ahead, of_target=False)
-        self._add_clause(self.where, Sight.past, of_target=False)
-
-    def _add_clause(self, clause: Expression | None, sight: Sight, *, of_target: bool) -> None:
-        tested = _list_tests(clause)
-        for aggregation in aggregations(clause):
-            use = _Use(aggregation, sight, of_target)
-            if use in self._uses:
-                continue
-            self._uses[use] = len(self.facts)
-            fact = fact_of(
-                self.catalog,
-                aggregation,
-                len(self.facts),
-                sight=sight,
-                of_target=of_target,
-                stepped=of_target and self.forecasts,
-                tested=tested.get(aggregation, ()),
-            )
-            self.facts.append(fact)
-
-
-def _list_tests(clause: Expression | None) -> dict[Aggregation, tuple[Comparison, ...]]:
-    """Return what the lists of a clause are asked to contain."""
-    found: dict[Aggregation, tuple[Comparison, ...]] = {}
-    if clause is None or isinstance(clause, Aggregation | Arithmetic | ColumnRef):
-        return found
-    for leaf in leaves(clause):
-        operand = leaf.operand
-        if (
-            isinstance(leaf, Comparison)
-            and isinstance(operand, Aggregation)
-            and operand.kind is AggregationKind.LIST_DISTINCT
-        ):
-            found[operand] = (*found.get(operand, ()), leaf)
-    return found
+        return self._fact_set.of(aggregation, sight, of_target=of_target)
 
 
 def value_name(fact: Fact) -> str:
