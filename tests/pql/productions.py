@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from relcast.pql.parser import grammar
+from relcast.pql.parser import grammar, words
 
 
 @cache
@@ -34,7 +34,7 @@ def productions(text: str) -> frozenset[str]:
     table, found = _table(), set()
     stack = [table.start_states["query"]]
     end = table.end_states["query"]
-    tokens = [token.type for token in grammar().lex(text)] + ["$END"]
+    tokens = [token.type for token in words(text)] + ["$END"]
     for kind in tokens:
         while True:
             if kind not in table.states[stack[-1]]:

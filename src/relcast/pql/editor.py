@@ -14,6 +14,7 @@ from lark.exceptions import UnexpectedToken
 from relcast.core.schema import Graph, Table
 from relcast.pql.literals import name_text
 from relcast.pql.parser import MAX_LENGTH, grammar
+from relcast.pql.parser import words as words_of
 from relcast.pql.syntax import AGGREGATIONS
 
 __all__ = ["EditorToken", "complete", "tokens"]
@@ -63,7 +64,7 @@ def tokens(text: str) -> list[EditorToken]:
     """Return the words of a text in order, comments included, blanks left out."""
     found: list[EditorToken] = []
     seen, before, signed = 0, "", False
-    for token in grammar().lex(text[:MAX_LENGTH]):
+    for token in words_of(text[:MAX_LENGTH]):
         start = token.start_pos or 0
         found += _comments(text, seen, start)
         kind = _KINDS.get(token.type, "keyword")
@@ -123,7 +124,7 @@ def _accepted(text: str) -> set[str]:
     """Return the terminals that may follow a text; none when the text is wrong before its end."""
     parser = grammar().parse_interactive("", start="query")
     try:
-        for token in grammar().lex(text):
+        for token in words_of(text):
             parser.feed_token(Token(token.type, str(token)))
     except UnexpectedToken:
         return set()

@@ -6,6 +6,7 @@ LALR, so the time is linear in the text; nothing recurses over the text's nestin
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from relcast.pql.build import Builder
 from relcast.pql.catalogue import fault
 from relcast.pql.syntax import explain, place
 
-__all__ = ["MAX_LENGTH", "Reading", "grammar", "parse", "read"]
+__all__ = ["MAX_LENGTH", "Reading", "grammar", "parse", "read", "words"]
 
 MAX_LENGTH = 200_000
 """Characters of one query; enough for a list of some ten thousand keys."""
@@ -28,17 +29,32 @@ _UNFIT = re.compile("[\ud800-\udfff\0]")
 
 
 @cache
+def _text() -> str:
+    return Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+
+
+@cache
 def grammar() -> Lark:
     """Return the compiled grammar; built once per process, safe to share between threads."""
-    text = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
     return Lark(
-        text,
+        _text(),
         start=["query", "stranger"],
         parser="lalr",
         lexer="basic",
         keep_all_tokens=True,
         maybe_placeholders=True,
     )
+
+
+@cache
+def _lexer() -> Lark:
+    # A parser builds a lexer of its own each time that it is asked for words only.
+    return Lark(_text(), start=["query", "stranger"], parser=None, lexer="basic")
+
+
+def words(text: str) -> Iterator[Token]:
+    """Yield the words of a text, whatever it is; blanks and comments are left out."""
+    return _lexer().lex(text)
 
 
 def parse(text: str) -> Query:
@@ -114,7 +130,7 @@ def read(text: str) -> Reading:
 def _before(text: str, token: Token) -> Token | None:
     """Return the token before ``token``; the last one when ``token`` is the end."""
     previous = None
-    for other in grammar().lex(text):
+    for other in words(text):
         if token.type != "$END" and (other.start_pos or 0) >= (token.start_pos or 0):
             break
         previous = other

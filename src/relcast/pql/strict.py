@@ -24,7 +24,7 @@ from relcast.pql.ast import (
 from relcast.pql.built import token_position
 from relcast.pql.catalogue import fault
 from relcast.pql.literals import constant_text, name_text
-from relcast.pql.parser import Reading, grammar
+from relcast.pql.parser import Reading, words
 from relcast.pql.printer import to_text
 from relcast.pql.tree import comparisons, operands
 from relcast.pql.values import label
@@ -40,6 +40,9 @@ _NEGATIONS = {
 }
 _RANGES = frozenset({Operator.BETWEEN, Operator.NOT_BETWEEN})
 _LONG = 100
+_MAYBE = re.compile(r"--|[a-z]_?[A-Z]|[A-Z]_?[a-z]")
+"""Without this a text has no comment of ours and no word in mixed case."""
+
 _COMMENT = re.compile(r"(#|--)[^\n]*")
 _WHITHER = "Kumo's language has no such form; leave strict mode to use it."
 
@@ -125,8 +128,10 @@ def _spelling(reading: Reading) -> Iterator[Fault]:
     lines = [m.end() for m in re.finditer("\n", text)]
     for position, mend in reading.liberties:
         yield _extension("This spelling is an extension", mend, position)
+    if _MAYBE.search(text) is None:
+        return
     end = 0
-    for token in grammar().lex(text):
+    for token in words(text):
         start = token.start_pos or 0
         yield from _comments(text, end, start, lines)
         word = str(token)
