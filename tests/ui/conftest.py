@@ -44,6 +44,8 @@ class Served:
     home: Path
     graph_id: str
     query_id: str
+    unread_graph_id: str
+    """The same tables otherwise typed: a graph whose data no job reads."""
 
     def get(self, path: str, **kwargs) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=20, trust_env=False, **kwargs)
@@ -66,6 +68,8 @@ def served(tmp_path_factory) -> Iterator[Served]:
     platform.set_admin_password(PASSWORD)
     graph = platform.graph_from_source("local", shop, name="shop")
     query = platform.create_query(XSS, QUERY, graph.id, plan={"model": {"run_mode": "debug"}})
+    other = {"tables": {"customers": {"stypes": {"city": "text"}}}}
+    unread = platform.graph_from_source("local", shop, overrides=other, name="never read")
     platform.stop()
     log = root / "serve.log"
     command = [sys.executable, "-m", "relcast.cli", "serve", "--home", str(root / "home")]
@@ -79,7 +83,7 @@ def served(tmp_path_factory) -> Iterator[Served]:
             start_new_session=True,
         )
     try:
-        yield Served(_address(process, log), key, root / "home", graph.id, query.id)
+        yield Served(_address(process, log), key, root / "home", graph.id, query.id, unread.id)
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -1,6 +1,6 @@
 """Take the pictures of docs/images: ``python tests/ui/pictures.py <empty folder>``.
 
-Serves a shop of generated data, trains one query, scores with it, and photographs both pages.
+Serves a shop of generated data, outlines a query, trains one, scores with it, and photographs that.
 """
 
 from __future__ import annotations
@@ -60,6 +60,14 @@ def photograph(url: str, query_id: str, images: Path) -> None:
         page.get_by_label("Admin password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**/queries")
+        page.goto(f"{url}/queries/new")
+        weekly = f"{QUERY}\nWHERE COUNT(orders.*, -60, 0, days) > 0"
+        page.get_by_label("Predictive query").fill(weekly.replace("30", "7"))
+        page.get_by_role("button", name="Show what it would hold").click()
+        page.get_by_role("button", name="Read the tables").click()
+        page.locator(".rc-outline").wait_for(timeout=60_000)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=images / "training-table.png", full_page=True)
         page.goto(f"{url}/queries/{query_id}")
         page.get_by_role("button", name="Retrain query").click()
         page.locator("h2", has_text="So far").or_(page.locator(".rc-chip--FAILED")).wait_for(

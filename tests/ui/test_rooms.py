@@ -105,7 +105,7 @@ def test_connect_write_train_predict_and_download(signed_in: Page, served, tmp_p
     page.get_by_role("link", name="The query").click()
     expect(page.get_by_role("heading", name="buyers of next month")).to_be_visible()
     expect(page.locator(".rc-headline")).to_contain_text("AUROC on test")
-    expect(page.locator(".rc-said")).to_contain_text("30 days after the anchor time")
+    expect(page.locator(".rc-said")).to_contain_text("in the following 30 days")
     line = page.locator(".rc-code code").first.inner_text()
     assert line.startswith("curl -X POST")
     assert line.endswith("/retrain")

@@ -66,3 +66,9 @@ def test_metrics_keep_their_k() -> None:
     assert words.metric_name("map@10") == "MAP@10"
     assert words.metric_name("precision@5") == "Precision@5"
     assert words.metric_name("r2") == "R²"
+
+
+def test_progress_in_words() -> None:
+    assert words.progress_words({"done": 3, "total": 12.0, "unit": "anchors"}) == "3 of 12 anchors"
+    assert words.progress_words({"done": None, "total": 12, "unit": "anchors"}) == ""
+    assert words.progress_words({}) == ""

@@ -23,6 +23,7 @@ from relcast.tasks.anchors import Frame, TimeRange, make_anchors, ranges_to_anch
 from relcast.tasks.evaluate import examples_at
 from relcast.tasks.extent import data_range
 from relcast.tasks.generate import make_training_table
+from relcast.tasks.mends import Situation, mends
 from relcast.tasks.offsets import Times, shift
 from relcast.tasks.outlined import Outline, PlannedAnchor, PlannedSplit, Sample
 from relcast.tasks.plan import TablePlan
@@ -152,7 +153,7 @@ def _planned(
     words = rhythm(moments, frame.unit, step)
     told = replace(
         bare,
-        sentence=_with_rhythm(query, words),
+        sentence=describe(query, rhythm=words),
         rhythm=words,
         data=data,
         anchor_count=len(moments),
@@ -168,7 +169,9 @@ def _planned(
         nowhere = np.full(len(moments), LEFT_OUT, dtype=np.int8)
         return _with_splits(replace(told, fault=_told(error)), moments, nowhere, frame)
     if not assigned.fills:
-        told = replace(told, fault=_told(too_few_anchors(assigned, frame)))
+        case = Situation(query, frame, data, plan, settings.clock)
+        mended = mends(case, len(moments))
+        told = replace(told, fault=_told(too_few_anchors(assigned, frame, mended)))
     return _with_splits(told, moments, assigned.split, frame)
 
 
@@ -216,10 +219,6 @@ def _refuse_crowds(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock)
             code="task.table_too_large",
             hint="Set a longer timeframe_step, or a later start_time.",
         )
-
-
-def _with_rhythm(query: CheckedQuery, words: str) -> str:
-    return f"{words}. {describe(query)}"
 
 
 # -- what only the labels tell ------------------------------------------------------------------

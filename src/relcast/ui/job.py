@@ -218,6 +218,11 @@ def _error(view: _View) -> None:
 
 
 def _outcome(view: _View) -> None:
+    warnings = _warnings(view.job)
+    if warnings:
+        with card("What may disappoint"), html.div().classes("rc-stack rc-stack--tight"):
+            for warning in warnings:
+                error_box(warning, tone="warn")
     scores = scores_of(view.report)
     if scores is not None:
         with html.div().classes("rc-grid"):
@@ -232,6 +237,17 @@ def _outcome(view: _View) -> None:
         rows = words.count(count, "row") if isinstance(count, int) else ""
         with card("First predictions", aside=rows, flush=True):
             draw_preview(view.preview)
+
+
+def _warnings(job: JobRecord) -> list[str]:
+    """Return what an ingestion says of its tables, and a training table of its rows."""
+    report = (job.result or {}).get("report") or {}
+    if job.kind is JobKind.ingest:
+        tables = report.get("tables") or {}
+        return [str(w) for table in tables.values() for w in table.get("warnings", ())]
+    if job.kind is JobKind.training_table:
+        return [str(w) for w in report.get("warnings", ())]
+    return []
 
 
 def _facts(view: _View) -> None:

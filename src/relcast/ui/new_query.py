@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nicegui import html, ui
 from starlette.requests import Request
 
 from relcast.catalog.records import GraphRecord, QueryRecord
-from relcast.core.errors import Fault, InvalidRequest, PqlError, RelcastError
+from relcast.core.errors import Conflict, Fault, InvalidRequest, PqlError, RelcastError
 from relcast.core.schema import Graph, Table
-from relcast.pql import describe
+from relcast.pql import CheckedQuery, describe
+from relcast.tasks import Outline
 from relcast.ui import words
 from relcast.ui.asking import act, action, ask, page
 from relcast.ui.editor import PqlEditor, show_faults
@@ -31,11 +33,12 @@ from relcast.ui.elements import (
 from relcast.ui.fields import Choice, TextField
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
+from relcast.ui.training_table import TrainingTablePanel
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
 
-__all__ = ["example_query", "show_new_query"]
+__all__ = ["Look", "example_query", "look_at", "show_new_query"]
 
 ROOM = "/queries"
 PAUSE = 0.35
@@ -96,6 +99,7 @@ class _Desk:
                 self._train = button("Save and train", self._save(train=True), look="main")
                 self._keep = button("Save", self._save(train=False))
                 self._example = Live()
+        self._table = TrainingTablePanel(platform, self._look_again)
         self._schema = Live()
         self._allow(False)
         self._graph_changed()
@@ -103,6 +107,7 @@ class _Desk:
     def _changed(self) -> None:
         self._version += 1
         self._allow(False)
+        self._table.forget()
         version = self._version
 
         async def check() -> None:
@@ -121,6 +126,9 @@ class _Desk:
     def _offer(self, example: str) -> None:
         button("Use an example", lambda: self._editor.set_value(example), icon="lightbulb")
 
+    async def _look_again(self) -> None:
+        await self.check(self._version)
+
     async def check(self, version: int) -> None:
         """Check the text as it stands; an answer to an older text is dropped."""
         text, graph = self._editor.value, self._graph.value
@@ -129,8 +137,7 @@ class _Desk:
             self._verdict.show((), _invitation)
             return
         try:
-            checked = await ask(self._platform.validate_query, text, graph)
-            said = describe(checked)
+            found = await ask(look_at, self._platform, text, graph)
         except PqlError as error:
             if version == self._version:
                 faults = error.faults or (Fault(error.code, error.message, error.hint),)
@@ -139,17 +146,17 @@ class _Desk:
             return
         except RelcastError as error:
             if version == self._version:
-                found = error
+                told = error
                 self._editor.underline(())
                 self._verdict.show(
-                    (text, str(found)), lambda: error_box(found.message, found.hint, found.code)
+                    (text, str(told)), lambda: error_box(told.message, told.hint, told.code)
                 )
             return
         if version == self._version:
             self._editor.underline(())
-            task, warnings = words.task_name(checked.task_type), checked.warnings
-            self._verdict.show((text, said), lambda: _said(task, said, warnings))
+            self._verdict.show((text, graph, found), lambda: _said(found))
             self._allow(True)
+            self._table.about(text, graph)
 
     def _allow(self, good: bool) -> None:
         for element in (self._train, self._keep):
@@ -206,15 +213,48 @@ def _invitation() -> None:
     )
 
 
-def _said(task: str, said: str, warnings: tuple[Fault, ...]) -> None:
+@dataclass(frozen=True)
+class Look:
+    """What a sound query means: its task, its sentence, and what may disappoint.
+
+    ``outline`` tells its anchors; None while the graph's data was never read.
+    """
+
+    checked: CheckedQuery
+    outline: Outline | None
+
+    @property
+    def sentence(self) -> str:
+        return describe(self.checked) if self.outline is None else self.outline.sentence
+
+
+def look_at(platform: Platform, text: str, graph: str, plan: Any = None) -> Look:
+    """Check a query and, where the graph's data is known, find its anchors; takes milliseconds."""
+    checked = platform.validate_query(text, graph)
+    try:
+        return Look(checked, platform.sketch_query(text, graph, plan))
+    except Conflict:  # the data was never read
+        return Look(checked, None)
+
+
+def _said(found: Look) -> None:
+    checked, outline = found.checked, found.outline
     with (
         html.div().classes("rc-alert rc-alert--good"),
         html.div().classes("rc-stack rc-stack--tight"),
     ):
-        with html.div():
-            tag(task).classes("rc-task")
-        html.p(said).classes("rc-said")
-    for warning in warnings:
+        with html.div().classes("rc-row"):
+            tag(words.task_name(checked.task_type)).classes("rc-task")
+            if outline is not None and outline.anchor_count:
+                tag(words.count(outline.anchor_count, "anchor"))
+            if checked.extensions:
+                tag("uses extensions of relcast").props["title"] = "\n".join(
+                    x.message for x in checked.extensions
+                )
+        html.p(found.sentence).classes("rc-said")
+    if outline is not None and outline.fault is not None:
+        error_box(outline.fault.message, outline.fault.hint, outline.fault.code, tone="warn")
+    for warning in checked.warnings:
         error_box(warning.message, warning.hint, tone="warn")
 
 

@@ -15,7 +15,6 @@ from relcast.catalog.records import JobKind, JobRecord, JobState, ModelRecord, Q
 from relcast.core.clock import anchor_time
 from relcast.core.errors import Fault, InvalidRequest, NotFound, PqlError
 from relcast.jobs.previewing import PredictionPreview
-from relcast.pql import describe
 from relcast.ui import words
 from relcast.ui.asking import act, action, api_base, ask, keep_fresh, page
 from relcast.ui.editor import show_faults
@@ -40,9 +39,11 @@ from relcast.ui.fields import TextField
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
+from relcast.ui.new_query import look_at
 from relcast.ui.predictions import draw_preview, load_preview
 from relcast.ui.results import importance, scores_of
 from relcast.ui.scoreboard import draw_importance, draw_scores
+from relcast.ui.training_table import TrainingTablePanel
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -75,7 +76,11 @@ async def show_query(request: Request, query_id: str) -> None:
         with top:
             _actions(platform, view)
         _question(view)
-        results, predictions, jobs = Live(), Live(), Live()
+        results, predictions = Live(), Live()
+        if not view.faults:
+            panel = TrainingTablePanel(platform)
+            panel.about(query.text, query.graph_id, query.plan.get("table"))
+        jobs = Live()
         with card("From a script"):
             _commands(query, api_base(request))
 
@@ -100,7 +105,7 @@ def _load(platform: Platform, query_id: str) -> _View:
     query = platform.query(query_id)
     said, faults = "", tuple[Fault, ...]()
     try:
-        said = describe(platform.validate_query(query.text, query.graph_id))
+        said = look_at(platform, query.text, query.graph_id, query.plan.get("table")).sentence
     except PqlError as error:  # the graph's rules may have become stricter since it was saved
         faults = error.faults
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from relcast.core.clock import utc_now
 from relcast.core.schema import TaskType
@@ -18,6 +20,7 @@ __all__ = [
     "metric_name",
     "moment",
     "number",
+    "progress_words",
     "state_name",
     "task_name",
 ]
@@ -156,3 +159,11 @@ def ago(time: datetime | None, now: datetime | None = None) -> str:
     if seconds < 86400:
         return f"{round(seconds / 3600)} h ago"
     return count(round(seconds / 86400), "day") + " ago"
+
+
+def progress_words(line: Mapping[str, Any]) -> str:
+    """Write how far a computation is: ``12 of 40 anchors``; nothing when it did not say."""
+    done, total, unit = line.get("done"), line.get("total"), line.get("unit") or ""
+    if not isinstance(done, int | float) or not isinstance(total, int | float) or total <= 0:
+        return ""
+    return f"{done:,.0f} of {total:,.0f} {unit}".strip()
