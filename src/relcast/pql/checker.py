@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Literal
 
 from relcast.core.errors import Fault, InternalError, Position, PqlError
-from relcast.core.schema import Graph, Link, Stype, Table
+from relcast.core.schema import Graph, Link, Table
+from relcast.pql.aggregated import check_aggregated, check_summand, keys_of, operand_of
 from relcast.pql.arithmetic import constant_faults, impossible_parts
 from relcast.pql.ast import (
     Aggregation,
@@ -29,14 +30,15 @@ from relcast.pql.ast import (
     aggregations,
 )
 from relcast.pql.depth import guard
+from relcast.pql.forecast import with_forecast
 from relcast.pql.literals import name_text
 from relcast.pql.parser import read
 from relcast.pql.printer import to_text
 from relcast.pql.scope import Scope
 from relcast.pql.strict import extensions
-from relcast.pql.target import check_target, with_forecast
+from relcast.pql.target import check_target
 from relcast.pql.tree import leaves
-from relcast.pql.values import Kind, Valued, aggregated, column_kind, fit, fit_key, label
+from relcast.pql.values import column_kind, fit, fit_key, label
 from relcast.pql.warn import warnings
 from relcast.pql.windows import Clause, check_window
 
@@ -127,11 +129,13 @@ class _Checker:
         if isinstance(target, Aggregation):
             ranks = problem is not None and problem.kind is ProblemKind.RANK
             is_list = target.kind is AggregationKind.LIST_DISTINCT
-            return not (is_list and ranks and target.window is None and self._is_key(target.column))
+            return not (
+                is_list
+                and ranks
+                and target.window is None
+                and any(keys_of(target.column, self.graph))
+            )
         return any(True for _ in aggregations(target))
-
-    def _is_key(self, column: ColumnRef) -> bool:
-        return any(x.foreign_key == column.column for x in self.graph.links_from(column.table))
 
     def resolve(self) -> Query:
         entity = self._entity()
@@ -236,7 +240,7 @@ class _Checker:
         column = scope.typed(node.column, star=node.kind is AggregationKind.COUNT)
         table = self.graph.tables.get(column.table)
         path = scope.path(node, self.entity)
-        self._aggregable(node, column)
+        check_aggregated(node, column, scope)
         check_window(node, clause, table, scope, temporal=self.temporal)
         where = node.where
         if where is not None:
@@ -262,7 +266,7 @@ class _Checker:
             match side:
                 case Aggregation():
                     resolved = self._aggregation(side, clause)
-                    self._adds_up(resolved)
+                    check_summand(resolved, self.scope)
                     sides.append(resolved)
                 case Arithmetic():
                     sides.append(self._sides(side, clause))
@@ -270,39 +274,9 @@ class _Checker:
                     sides.append(side)
         return replace(node, left=sides[0], right=sides[1])
 
-    def _adds_up(self, node: Aggregation) -> None:
-        """Note an aggregation in arithmetic that gives no quantity."""
-        found = operand_of(node)
-        if found is None:
-            return
-        name = label(node.column)
-        quantities = {Kind.integer, Kind.number, Kind.duration}
-        listed = node.kind is AggregationKind.LIST_DISTINCT
-        if found.kind not in quantities:
-            self.scope.add(
-                "pql.type_mismatch",
-                f"Arithmetic takes numbers, and {found.name} is {found.kind.value}",
-                f"Use COUNT_DISTINCT({name}, …) for the number of its elements."
-                if listed
-                else f"Use an aggregation that gives a number, such as COUNT({name}, …).",
-                node.position,
-            )
-        elif (
-            node.kind in {AggregationKind.FIRST, AggregationKind.LAST}
-            and node.column.dtype is not None
-            and self._identifies(node.column)
-        ):
-            self.scope.add(
-                "pql.stype_mismatch",
-                f"Arithmetic takes quantities, and {found.name} names things",
-                f"Use COUNT({name}, …) or COUNT_DISTINCT({name}, …).",
-                node.position,
-            )
-
     def _items(self, column: ColumnRef) -> Link | None:
         """Return the link to what a column's values name, when it is a foreign key."""
-        links = self.graph.links_from(column.table)
-        return next((x for x in links if x.foreign_key == column.column), None)
+        return next(keys_of(column, self.graph), None)
 
     def _inner(self, node: Condition, table: Table | None) -> Condition:
         """Resolve a filter inside an aggregation: ``table``'s columns, or one foreign key away."""
@@ -325,60 +299,3 @@ class _Checker:
                     node.position,
                 )
                 return node
-
-    def _aggregable(self, node: Aggregation, column: ColumnRef) -> None:
-        """Note an aggregation that makes no sense over its column."""
-        if column.dtype is None or column.stype is None:
-            return
-        kind, name = column_kind(column.dtype, column.stype), label(column)
-        arithmetic = {
-            AggregationKind.SUM,
-            AggregationKind.AVG,
-            AggregationKind.MEDIAN,
-            AggregationKind.STDDEV,
-        }
-        ordered = {AggregationKind.MIN, AggregationKind.MAX}
-        numbers = {Kind.integer, Kind.number, Kind.duration}
-        fits = numbers | {Kind.boolean} if node.kind in arithmetic else numbers | {Kind.time}
-        if node.kind in arithmetic | ordered:
-            if kind not in fits:
-                self.scope.add(
-                    "pql.type_mismatch",
-                    f"{node.kind.value} needs numbers, and {name} is {kind.value}",
-                    f"Use COUNT, COUNT_DISTINCT, FIRST or LAST on {name}, or change its type.",
-                    column.position,
-                )
-            elif kind in numbers and self._identifies(column):
-                self.scope.add(
-                    "pql.stype_mismatch",
-                    f"{node.kind.value} needs quantities, and {name} names things",
-                    f"Use COUNT({name}, …) or COUNT_DISTINCT({name}, …), or change its semantic "
-                    "type.",
-                    column.position,
-                )
-        elif node.kind is not AggregationKind.COUNT and kind in {Kind.list, Kind.other}:
-            self.scope.add(
-                "pql.type_mismatch",
-                f"{node.kind.value} needs single values, and {name} is {kind.value}",
-                f"Use COUNT({name}, …), or another column.",
-                column.position,
-            )
-
-    def _identifies(self, column: ColumnRef) -> bool:
-        table = self.graph.tables[column.table]
-        return (
-            column.stype is Stype.ID or table.primary_key == column.column or self._is_key(column)
-        )
-
-
-def operand_of(node: Operand) -> Valued | None:
-    """Return the kind of an operand's values, or None when its column is not known."""
-    if isinstance(node, Arithmetic):
-        return Valued(Kind.number, "Arithmetic")
-    column = node.column if isinstance(node, Aggregation) else node
-    if isinstance(node, Aggregation) and node.kind is AggregationKind.COUNT:
-        return aggregated(node, Kind.integer)
-    if column.dtype is None or column.stype is None:
-        return None
-    kind = column_kind(column.dtype, column.stype)
-    return aggregated(node, kind) if isinstance(node, Aggregation) else Valued(kind, label(column))
