@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from relcast.core.schema import Graph, Link
-from relcast.pql import check
-from relcast.pql.ast import CheckedQuery
+from relcast.pql import CheckedQuery, check
 from tests.relations.databases import EPOCH, Database, moments
 
 DAYS = 80
@@ -21,39 +20,96 @@ KEYS = {"id": "int", "sid": "str"}
 
 REGRESSION = (
     "SUM(events.amount, 0, 5, days)",
+    "MEDIAN(events.amount WHERE events.units BETWEEN 0 AND 40, 0, 8, days)",
+    "SUM(parts.weight, 0, 6, days)",
     "AVG(events.amount WHERE events.kind != 'w1', 0, 8, days)",
+    "SUM(events.amount, 0, 6, days) / COUNT(events.*, 0, 6, days) - 3",
     "MAX(events.units, 0, 6, days)",
+    "STDDEV(events.amount, 0, 9, days)",
     "COUNT(events.* WHERE groups.sort != 'w2', 0, 7, days)",
     "COUNT_DISTINCT(events.kind, 0, 1, weeks)",
     "LAST(events.amount, 0, 9, days)",
+    "COUNT(parts.* WHERE parts.label = 'w0', 0, 5, days) + COUNT(visits.*, 0, 5, days) * 2",
     "SUM(visits.length, 0, 5, days)",
 )
 BINARY = (
     "COUNT(events.*, 0, 4, days) > 1",
-    "SUM(events.amount, 0, 6, days) > 20.5",
+    "LIST_DISTINCT(events.kind, 0, 7, days) CONTAINS 'w0'",
+    "SUM(events.amount, 0, 6, days) BETWEEN 5 AND 60",
+    "COUNT(parts.*, 0, 6, days) > 0",
     "LAST(events.kind, 0, 7, days) = 'w0'",
     "COUNT(visits.*, 0, 5, days) = 0 OR MAX(events.units, 0, 8, days) > 3",
+    "SUM(events.amount, 0, 6, days) - SUM(events.units, 0, 6, days) > 4",
     "COUNT(events.* WHERE groups.weight > 0, 0, 5, days) > 0",
     "LAST(events.flag, 0, 6, days)",
+    "MAX(events.amount, 0, 5, days) IS NULL",
 )
 MULTICLASS = (
     "LAST(events.kind, 0, 7, days)",
     "FIRST(events.kind WHERE events.units > 0, 0, 9, days)",
+    "LAST(parts.label, 0, 8, days)",
     "LAST(visits.place, 0, 8, days)",
     "FIRST(events.code, 0, 6, days)",
 )
-TASKS = (REGRESSION, BINARY, MULTICLASS)
+FORECASTS = (
+    "SUM(events.amount, 0, 4, days) FORECAST 3 TIMEFRAMES",
+    "COUNT(events.*, 0, 5, days) FORECAST 2 TIMEFRAMES",
+    "MEDIAN(events.amount, 0, 9, days) FORECAST 2 TIMEFRAMES",
+    "COUNT(parts.*, 0, 5, days) FORECAST 2 TIMEFRAMES",
+    "SUM(events.units, 0, 4, days) - COUNT(events.*, 0, 4, days) FORECAST 2 TIMEFRAMES",
+)
+MULTILABEL = (
+    "LIST_DISTINCT(events.kind, 0, 7, days) CLASSIFY",
+    "LIST_DISTINCT(events.sku, 0, 8, days) CLASSIFY",
+    "LIST_DISTINCT(parts.label, 0, 8, days) CLASSIFY",
+    "LIST_DISTINCT(events.code WHERE events.units > 1, 0, 6, days) CLASSIFY",
+)
+RANKING = (
+    "LIST_DISTINCT(visits.place, 0, 7, days) RANK TOP 2",
+    "LIST_DISTINCT(events.kind WHERE events.amount > 1, 0, 6, days) RANK TOP 2",
+    "LIST_DISTINCT(parts.label, 0, 9, days) RANK TOP 3",
+)
+LINKS = (
+    "LIST_DISTINCT(events.sku, 0, 6, days) RANK TOP 3",
+    "LIST_DISTINCT(events.group_key, 0, 5, days) RANK TOP 2",
+    "LIST_DISTINCT(events.sku WHERE events.kind != 'w2', 0, 8, days) RANK TOP 4",
+)
+TASKS = (REGRESSION, BINARY, MULTICLASS, FORECASTS, MULTILABEL, RANKING, LINKS)
+"""The temporal targets, by task type; of eight neighbouring seeds the eighth is static."""
+
+STATIC = (
+    "PREDICT LIST_DISTINCT(likes.sku) RANK TOP 3 FOR EACH entities.id",
+    "PREDICT entities.tags RANK TOP 2 FOR EACH entities.id",
+    "PREDICT LIST_DISTINCT(likes.sku) RANK TOP 2 FOR EACH entities.id WHERE entities.size > 1",
+    "PREDICT entities.tags CLASSIFY FOR EACH entities.id",
+    "PREDICT entities.color FOR EACH entities.id WHERE entities.size > 1",
+    "PREDICT entities.size FOR EACH entities.id",
+)
 POPULATIONS = (
     "",
     " WHERE COUNT(events.*, -15, 0, days) > 0",
     " WHERE SUM(events.amount, -12, 0, days) > 0 OR entities.size > 4",
     " WHERE COUNT(events.* WHERE products.price > 8, -INF, 0, days) < 9",
     " WHERE groups.sort != 'w1' OR COUNT(visits.*, -9, 0, days) < 3",
+    " WHERE COUNT(parts.*, -20, 0, days) < 2 OR LIST_DISTINCT(parts.label, -9, 0) CONTAINS 'w1'",
+    " WHERE MEDIAN(events.amount, -20, 0, days) + 1 BETWEEN -5 AND 50 OR entities.size IS NULL",
 )
 
 
-def draw_world(seed: int) -> Database:
-    """Draw entities with habits that last, so that their past tells of their future."""
+def is_static(seed: int) -> bool:
+    """Tell whether a seed's query is static."""
+    return seed % 8 == 7
+
+
+def draw_world(seed: int, words: str = "", *, loose: bool = False) -> Database:
+    """Draw entities with habits that last, so that their past tells of their future.
+
+    ``words`` is the query's text. Where it asks for parts there are some. Where the target does,
+    or lists products, their rows come after (or before) those that they hang on: the language
+    looks at no time between a target's row and its entity, so that a label is settled only then.
+    ``loose`` leaves that out, for features, which are known only when all of their rows are.
+    """
+    target = "" if loose else words.partition(" FOR EACH")[0]
     rng = np.random.default_rng([seed, 71])
     db = Database({}, {})
     n = int(rng.integers(12, 25))
@@ -96,7 +152,9 @@ def draw_world(seed: int) -> Database:
         "sku": np.arange(p) + 50,
         "price": _holes(rng, rng.gamma(2, 5, p)),
         "brand": _words(rng, p, 3),
-        "since": moments(rng.integers(-60, DAYS, p).clip(0).astype(float)),
+        "since": moments(
+            rng.integers(-60, 0 if ".sku" in target else DAYS, p).clip(0).astype(float)
+        ),
     }
     kinds = {"sku": "id", "price": "number", "brand": "category", "since": "time"}
     db.times["products"] = "since"
@@ -145,7 +203,7 @@ def draw_world(seed: int) -> Database:
         kinds["void"] = "time"
         db.ends["events"] = "void"
     db.times["events"] = "at"
-    keyed = rng.random() < 0.8
+    keyed = rng.random() < 0.8 or "parts." in words
     _put(db, "events", events, kinds, "event_id" if keyed else None)
 
     v = int(rng.integers(60, 160))
@@ -169,16 +227,19 @@ def draw_world(seed: int) -> Database:
     ]
     if rng.random() < 0.3:
         links.append(Link("entities", "friend", "entities"))
-    if keyed and rng.random() < 0.5:
-        k = int(rng.integers(50, 200))
+    if keyed and (rng.random() < 0.5 or "parts." in words):
+        k = int(rng.integers(50, 200)) * (2 if "parts." in words else 1)
+        above = rng.integers(0, m, k)
         parts = {
-            "event_id": _references(rng, rng.choice(events["event_id"], k)),
+            "event_id": _references(rng, np.asarray(events["event_id"])[above]),
             "weight": _holes(rng, rng.gamma(2, 3, k)),
             "label": _words(rng, k, 4),
         }
         kinds = {"event_id": "id", "weight": "number", "label": "category"}
-        if rng.random() < 0.5:
+        if rng.random() < 0.5 or "parts." in words:
             parts["on"] = moments(rng.integers(0, DAYS * 2, k) / 2)
+            if "parts." in target:
+                parts["on"] = at[above] + np.timedelta64(6, "h") * rng.integers(0, 9, k)
             kinds["on"] = "time"
             db.times["parts"] = "on"
         _put(db, "parts", parts, kinds, None)
@@ -187,12 +248,72 @@ def draw_world(seed: int) -> Database:
     return db
 
 
+def draw_text(seed: int) -> str:
+    """Return a temporal query; eight neighbouring seeds have the seven task types, and a static."""
+    targets = TASKS[seed % 8]
+    target = targets[(seed // 8) % len(targets)]
+    population = POPULATIONS[(seed // 5) % len(POPULATIONS)]
+    return f"PREDICT {target} FOR EACH entities.id{population}"
+
+
 def draw_query(graph: Graph, seed: int) -> CheckedQuery:
-    """Return a query over the world; three neighbouring seeds have the three task types."""
-    targets = TASKS[seed % 3]
-    target = targets[(seed // 3) % len(targets)]
-    population = POPULATIONS[(seed // 7) % len(POPULATIONS)]
-    return check(f"PREDICT {target} FOR EACH entities.id{population}", graph)
+    """Return the query of a seed."""
+    return check(draw_text(seed), graph)
+
+
+def draw_still_world(seed: int) -> tuple[Database, str]:
+    """Draw a world without time, and a static query."""
+    rng = np.random.default_rng([seed, 74])
+    db = Database({}, {})
+    n, p, k = int(rng.integers(25, 45)), int(rng.integers(3, 9)), int(rng.integers(40, 120))
+    tags = [None if u < 0.2 else list(rng.permutation(_TAGS)[: int(u * 5)]) for u in rng.random(n)]
+    entities = {
+        "id": np.arange(n) * 3 + 1,
+        "size": _holes(rng, rng.normal(3, 2, n)),
+        "color": _words(rng, n, 3),
+        "tags": pd.Series(tags, dtype=object),
+    }
+    kinds = {"id": "id", "size": "number", "color": "category", "tags": "labels"}
+    _put(db, "entities", entities, kinds, "id")
+    products = {"sku": np.arange(p) + 50, "brand": _words(rng, p, 3)}
+    _put(db, "products", products, {"sku": "id", "brand": "category"}, "sku")
+    likes = {
+        "entity_id": _references(rng, rng.integers(0, n, k) * 3 + 1),
+        "sku": _references(rng, rng.integers(50, 50 + p, k)),
+    }
+    _put(db, "likes", likes, {"entity_id": "id", "sku": "id"}, None)
+    db.links = (Link("likes", "entity_id", "entities"), Link("likes", "sku", "products"))
+    return db, STATIC[(seed // 8) % len(STATIC)]
+
+
+_TAGS = np.array(["red", "green", "blue", "grey"], dtype=object)
+
+
+def other_strangers(db: Database, seed: int) -> tuple[Database, set[int]]:
+    """Change, delete and add rows of some entities; return the keys of the others.
+
+    Where nothing has a time, later is what is not about an entity.
+    """
+    rng = np.random.default_rng([seed, 75])
+    entities, likes = db.frames["entities"], db.frames["likes"]
+    mine = set(entities["id"][rng.random(len(entities)) < 0.5])
+    strange = entities[~entities["id"].isin(mine)].copy()
+    strange["size"] = rng.normal(0, 100, len(strange))
+    strange["color"] = _words(rng, len(strange), 9)
+    order = rng.permutation(len(strange))
+    strange["tags"] = strange["tags"].to_numpy()[order]
+    strange = strange[rng.random(len(strange)) < 0.8]
+    known = entities[entities["id"].isin(mine)]
+    mixed = _between(known, strange, rng)
+    theirs = likes[likes["entity_id"].isin(mine)]
+    others = likes[~likes["entity_id"].isin(mine)].copy()
+    others["sku"] = rng.permutation(others["sku"].to_numpy())
+    frames = {
+        **db.frames,
+        "entities": mixed,
+        "likes": _between(theirs, others[rng.random(len(others)) < 0.7], rng),
+    }
+    return Database(frames, db.kinds, db.keys, db.times, db.ends, db.links), mine
 
 
 def draw_anchor(db: Database, table: str, seed: int) -> int:

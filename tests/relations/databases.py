@@ -33,6 +33,7 @@ _STYPES = {
     "id": (Dtype.int64, Stype.ID),
     "sid": (Dtype.string, Stype.ID),
     "text": (Dtype.string, Stype.text),
+    "labels": (Dtype.stringlist, Stype.multicategorical),
 }
 
 
@@ -102,6 +103,7 @@ _ARROW = {
     "id": pa.int64(),
     "sid": pa.string(),
     "text": pa.string(),
+    "labels": pa.list_(pa.string()),
 }
 
 

@@ -261,13 +261,19 @@ class Resolver:
         return codes.codes[events.rows], known, over
 
     def _mask(self, number: int) -> tuple[npt.NDArray[np.bool_], Rows, Rows]:
-        """Return where a target aggregation's filter holds, and when that is known and over."""
+        """Return which rows a target aggregation counts, and when that is known and over.
+
+        Its filter holds, and what a list names is there.
+        """
         part = self._part(number)
-        table = self.relations.table(part.table)
-        if part.where is None:
-            return np.ones(table.rows, dtype=bool), _NONE, _NONE
+        mask = np.ones(self.relations.table(part.table).rows, dtype=bool)
         known: list[Rows] = []
         over: list[Rows] = []
+        if part.items is not None:
+            at, end, parent = self._at_parent((part.items,))
+            known.extend([at] if len(at) else [])
+            over.extend([end] if len(end) else [])
+            mask &= np.asarray(parent) >= 0
 
         def operand(leaf: Mapping[str, Any]) -> Operand:
             found = self._raw_operand(leaf["table"], leaf["column"])
@@ -280,7 +286,8 @@ class Resolver:
             values = np.append(found.values, found.values.dtype.type(0))[parent]
             return Operand(values, missing, found.words, found.is_time)
 
-        mask = holds(part.where, operand)
+        if part.where is not None:
+            mask &= holds(part.where, operand)
         return (
             mask,
             np.maximum.reduce(known) if known else _NONE,
@@ -312,8 +319,6 @@ class Resolver:
     def _target(self, number: int) -> Numbers:
         part = self._part(number)
         mask, known, over = self._mask(number)
-        if part.items is not None:
-            mask = mask & (self.relations.link(part.items).parent >= 0)
         if part.column is None:
             values = np.ones(len(mask))
         elif part.element is not None:
@@ -334,8 +339,6 @@ class Resolver:
     def _target_codes(self, number: int) -> Codes:
         part = self._part(number)
         mask, known, over = self._mask(number)
-        if part.items is not None:
-            mask = mask & (self.relations.link(part.items).parent >= 0)
         column = self.relations.table(part.table).column(part.column or "")
         codes, words = arrow.categories(column.raw())
         return Codes(np.where(mask, codes, -1).astype(np.int32), known, over, words, len(words))
