@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import sqlglot
 
 from relcast.core.errors import InvalidRequest, TaskError
 from relcast.core.schema import Link, TaskType
 from relcast.pql import check
 from relcast.tasks import TablePlan, TrainingTable, TrainingTableReport, make_training_table
 from relcast.tasks.report import UnusableTable
+from relcast.tasks.scan import open_session
 from tests.tasks.worlds import World, WorldTable, shop
 
 DAY0 = pd.Timestamp("2023-01-01")
@@ -423,6 +425,10 @@ def test_too_little_memory_says_so(tmp_path: Path) -> None:
     query = check("PREDICT COUNT(orders.*, 0, 10) > 2 FOR EACH customers.id", snapshot.graph)
     with pytest.raises(TaskError) as caught:
         make_training_table(snapshot, relations, query, memory_limit="1MB")
+    assert caught.value.code == "task.table_too_large"
+    pairs = "SELECT DISTINCT a.range, b.range FROM range(3000) AS a, range(3000) AS b"
+    with open_session(snapshot, memory_limit="1MB") as session, pytest.raises(TaskError) as caught:
+        session.fetch(sqlglot.parse_one(pairs, dialect="duckdb"))
     assert caught.value.code == "task.out_of_memory"
 
 
