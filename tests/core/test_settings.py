@@ -36,7 +36,13 @@ def test_environment_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     "env",
-    [{"RELCAST_THREADS": "0"}, {"RELCAST_THREADS": "many"}, {"RELCAST_CUSTOMER_ID": "a:b"}],
+    [
+        {"RELCAST_THREADS": "0"},
+        {"RELCAST_THREADS": "many"},
+        {"RELCAST_CUSTOMER_ID": "a:b"},
+        {"RELCAST_STATISTICS_SECONDS": "-1"},
+        {"RELCAST_PQL_COMPATIBILITY": "sql"},
+    ],
 )
 def test_a_bad_value_names_its_variable(tmp_path, env):
     with pytest.raises(InvalidRequest) as error:
@@ -57,3 +63,13 @@ def test_every_setting_is_documented():
         )
     )
     assert read == told
+
+
+def test_the_label_engine_gets_half_of_a_memory_limit(tmp_path):
+    assert Settings.load(tmp_path, environ={}).engine_memory is None
+    bounded = Settings.load(tmp_path, environ={"RELCAST_MEMORY_LIMIT_MB": "4096"})
+    assert bounded.engine_memory == "2048MiB"
+    small = Settings.load(tmp_path, environ={"RELCAST_MEMORY_LIMIT_MB": "100"})
+    assert small.engine_memory == "256MiB"
+    strict = Settings.load(tmp_path, environ={"RELCAST_PQL_COMPATIBILITY": "kumo"})
+    assert strict.pql_compatibility == "kumo"

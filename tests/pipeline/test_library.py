@@ -115,3 +115,83 @@ def test_errors_name_the_place_and_the_mend(graph):
             "debug", progress=False
         )
     assert too_few.value.hint
+
+
+def test_the_outline_is_that_of_the_table(graph):
+    query = graph.query(CHURN)
+    table = query.training_table()
+    outline = query.outline()
+    assert outline.report == table.report
+    assert outline.rhythm in outline.sentence
+    frame = query.statistics()
+    assert frame["rows"].sum() == table.report.rows
+    assert frame.loc[frame["split"] == "test", "positives"].sum() == (
+        table.report.splits["test"].target.positives
+    )
+    assert (frame["labels_until"] > frame["labels_after"]).all()
+    quick = query.outline(figures=False, timeframe_step=7)
+    assert quick.report is None
+    assert quick.rhythm.startswith("Each ")
+    static = graph.query("PREDICT customers.age FOR EACH customers.customer_id").statistics()
+    assert list(static.index) == ["train", "val", "test"]
+    assert static["rows"].sum() == 200
+
+
+def test_a_plan_makes_a_forecast_of_a_sum(graph):
+    query = graph.query("PREDICT SUM(orders.amount, 0, 10, days) FOR EACH customers.customer_id")
+    assert query.training_table(forecast_length=3).examples.target.shape[1] == 3
+    assert query.outline(forecast_length=3).task_type.value == "forecasting"
+    assert query.task_type.value == "regression"
+
+
+def test_a_table_that_cannot_be_is_a_fault_of_the_outline_and_an_error_of_the_figures(graph):
+    query = graph.query("PREDICT COUNT(orders.*, 0, 200, days) > 0 FOR EACH customers.customer_id")
+    assert query.outline().fault.hint
+    with pytest.raises(TaskError) as error:
+        query.statistics()
+    assert error.value.code == query.outline().fault.code
+
+
+def test_what_cannot_be_trained_is_refused_before_the_work(graph):
+    text = (
+        "PREDICT LIST_DISTINCT(orders.product_id, 0, 30) RANK TOP 3 FOR EACH customers.customer_id"
+    )
+    query = graph.query(text)
+    assert len(query.training_table()) > 100
+    with pytest.raises(PqlError) as error:
+        query.fit("debug", progress=False)
+    assert error.value.code == "pql.task_not_supported_yet"
+
+
+def test_strict_mode_refuses_what_only_we_have(graph):
+    text = "PREDICT MEDIAN(orders.amount, 0, 30) FOR EACH customers.customer_id"
+    assert [x.code for x in graph.query(text).checked.extensions] == ["pql.extension"]
+    with pytest.raises(PqlError) as error:
+        graph.query(text, compatibility="kumo")
+    assert error.value.code == "pql.extension"
+
+
+def test_label_sql_gives_the_rows_of_the_table(graph):
+    import duckdb
+
+    query = graph.query(CHURN)
+    statement = query.label_sql("duckdb")
+    with duckdb.connect() as connection:
+        for name, table in graph.snapshot.tables.items():
+            connection.read_parquet(str(table.path)).create_view(name)
+        found = connection.sql(statement).df()
+    table = query.training_table().to_arrow().to_pandas()
+    keys = ["ENTITY", "TIMESTAMP"]
+    both = table.merge(found, on=keys, suffixes=("", "_sql"))
+    assert len(both) == len(table) > 500
+    assert (both["TARGET"] == both["TARGET_sql"]).all()
+    only = query.label_sql("postgres", anchors=[pd.Timestamp("2023-06-01").to_pydatetime()])
+    assert "2023-06-01" in only or "16855776" in only
+
+
+def test_warnings_of_the_tables_are_told(tmp_path):
+    orders = pd.DataFrame({"id": [1, 1, 2], "v": [1.0, 2.0, 3.0]})
+    data = relcast.connect({"orders": orders}, home=tmp_path).graph(
+        primary_keys={"orders": "id"}, progress=False
+    )
+    assert any("orders" in w for w in data.warnings)

@@ -30,7 +30,8 @@ def frame_of(outline: Outline) -> pd.DataFrame:
         )
     if not report.anchors:
         splits = {name: split.to_json() for name, split in report.splits.items()}
-        return pd.DataFrame(list(splits.values()), index=pd.Index(list(splits), name="split"))
+        frame = pd.DataFrame(list(splits.values()), index=pd.Index(list(splits), name="split"))
+        return frame if outline.temporal else frame.drop(columns="anchors")
     measured = {a.anchor: a.target.to_json() for a in report.anchors}
     rows: list[dict[str, Any]] = [
         {

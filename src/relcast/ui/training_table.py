@@ -47,7 +47,7 @@ class TrainingTablePanel:
         self._allow(False)
         self._shown.show("nothing", _invite)
         # A page that was left has nobody who waits for its answer.
-        ui.context.client.on_disconnect(self._leave)
+        ui.context.client.on_delete(self._leave)
 
     def about(self, text: str, graph_id: str, plan: Any = None) -> None:
         """Turn to this sound query; what was shown of another one goes."""
