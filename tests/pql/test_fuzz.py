@@ -141,8 +141,9 @@ def survive(rng: random.Random, times: int) -> int:
             right += 1
         except PqlError as error:
             _telling(error, text)
-        with contextlib.suppress(PqlError):
-            check(text, graph, compatibility="kumo", forecast_length=rng.randrange(4))
+        if rng.random() < 0.3:
+            with contextlib.suppress(PqlError):
+                check(text, graph, compatibility="kumo", forecast_length=rng.randrange(4))
         marks = tokens(text)
         assert all(a.end <= b.start for a, b in itertools.pairwise(marks)), text
         complete(text, rng.randrange(len(text) + 1), graph)
@@ -154,5 +155,6 @@ def test_three_thousand_broken_texts():
 
 
 @pytest.mark.long
-def test_a_hundred_thousand_broken_texts():
-    assert survive(random.Random(8), 100_000) > 2_000
+@pytest.mark.parametrize("seed", range(8, 18))
+def test_a_hundred_thousand_broken_texts(seed):
+    assert survive(random.Random(seed), 10_000) > 200

@@ -93,6 +93,34 @@ def test_strict_mode_refuses_what_only_we_have(case):
     assert [f"! {_place(fault)}" for fault in checked.extensions] == refused
 
 
+@pytest.mark.parametrize("case", STRICT, ids=ids(STRICT))
+def test_a_mend_of_strict_mode_mends(case):
+    text, left = case.text, 0
+    checked = check(text, case.graph)
+    for fault in reversed(checked.extensions):
+        begin = _offset(text, fault.position)
+        found = text[begin : begin + fault.position.length]
+        if fault.hint.startswith("Write "):
+            mended = fault.hint.removeprefix("Write ").removesuffix(".")
+            mended = mended.removesuffix(" without a blank").split(", or ")[0]
+        elif found.startswith("--"):
+            mended = "#" + found[2:]
+        elif found.startswith("("):
+            mended = found[1:-1]
+        else:
+            left += 1
+            continue
+        text = text[:begin] + mended + text[begin + len(found) :]
+    after = check(text, case.graph)
+    assert len(after.extensions) == left
+    assert after.task_type is checked.task_type
+
+
+def _offset(text: str, place: Position) -> int:
+    lines = text.split("\n")
+    return sum(len(line) + 1 for line in lines[: place.line - 1]) + place.column - 1
+
+
 @pytest.mark.parametrize("case", RIGHT, ids=ids(RIGHT))
 def test_strict_mode_takes_everything_else(case):
     ours = [line for line in case.wanted if line.startswith("ours ")]

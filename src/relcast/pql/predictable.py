@@ -12,9 +12,15 @@ from relcast.pql.values import Kind, column_kind, label
 __all__ = ["predictable", "refuse_key"]
 
 
-def predictable(column: ColumnRef, scope: Scope, position: Position | None) -> bool:
-    """Whether values of a column can be predicted as they are; notes why not."""
+def predictable(
+    column: ColumnRef, scope: Scope, position: Position | None, written: str | None = None
+) -> bool:
+    """Whether values of a column can be predicted as they are; notes why not.
+
+    ``written`` is the aggregation around the column, which a condition would be about.
+    """
     name, table = label(column), scope.graph.tables[column.table]
+    subject = written or name
     if column.column == table.primary_key:
         refuse_key(column, scope, position)
         return False
@@ -40,8 +46,12 @@ def predictable(column: ColumnRef, scope: Scope, position: Position | None) -> b
         scope.add(
             "pql.not_predictable",
             f"{name} is a time, which is not predicted as it is",
-            f"Predict a condition such as {name} > 2024-01-01, or whether something happens in a "
-            f"window, such as COUNT({name_text(column.table)}.*, 0, 30, days) > 0.",
+            f"Predict a condition such as {subject} > 2024-01-01"
+            + (
+                f", or whether something happens: COUNT({name_text(column.table)}.*, …) > 0."
+                if written
+                else "."
+            ),
             position,
         )
         return False
@@ -49,7 +59,7 @@ def predictable(column: ColumnRef, scope: Scope, position: Position | None) -> b
         scope.add(
             "pql.not_predictable",
             f"{name} is free text, which is not predicted as it is",
-            f"Predict a condition such as {name} CONTAINS 'word', or set the semantic type to "
+            f"Predict a condition such as {subject} CONTAINS 'word', or set the semantic type to "
             "categorical when it has few values.",
             position,
         )

@@ -108,7 +108,7 @@ def _comparisons(nodes: Iterator[object]) -> Iterator[Fault]:
         operand = _short(to_text(node.operand))
         if operator in _NEGATIONS:
             plain = f"{operand} {_NEGATIONS[operator].value} {_short(constant_text(values))}"
-            mend = f"Write {operand} IS NOT NULL AND NOT {plain}."
+            mend = f"Write ({operand} IS NOT NULL AND NOT {plain})."
         else:
             ends = values if isinstance(values, tuple) and values else (None,)
             low, high = (_short(constant_text(ends[i])) for i in (0, -1))

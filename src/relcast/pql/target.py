@@ -23,6 +23,7 @@ from relcast.pql.forecast import check_forecast
 from relcast.pql.known import known_beforehand
 from relcast.pql.literals import name_text
 from relcast.pql.predictable import predictable, refuse_key
+from relcast.pql.printer import to_text
 from relcast.pql.scope import Scope
 from relcast.pql.tree import comparisons, leaves
 from relcast.pql.values import Kind, column_kind, label
@@ -146,11 +147,11 @@ def _aggregation(target: Aggregation, problem: Problem | None, scope: Scope) -> 
         return TaskType.REGRESSION
     if target.kind in {AggregationKind.MIN, AggregationKind.MAX}:
         if kind is Kind.time:
-            predictable(column, scope, column.position)
+            predictable(column, scope, column.position, to_text(target))
             return None
         _no_list(problem, f"{name} is a number", scope)
         return TaskType.REGRESSION
-    if not predictable(column, scope, column.position):
+    if not predictable(column, scope, column.position, to_text(target)):
         return None
     _no_list(problem, f"{name} is one value", scope)
     if column.stype is Stype.multicategorical and kind is not Kind.list:

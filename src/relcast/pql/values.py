@@ -242,10 +242,10 @@ def _constant(
     if kind is Kind.time and isinstance(value, str):
         value = iso_time(value) or value
     if not fits(value):
+        what = operand.name if operand.elements is None else f"Each element of {operand.name}"
         faults.append(
             _mismatch(
-                f"{operand.name} is {operand.kind.value}, and {shown(constant_text(value))} is "
-                f"{_word(value)}",
+                f"{what} is {kind.value}, and {shown(constant_text(value))} is {_word(value)}",
                 mend(value),
                 place,
             )
