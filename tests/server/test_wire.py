@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +65,7 @@ from relcast.server.wire.plans import (
 from relcast.server.wire.source_tables import Location, dtype_of, location_of
 from relcast.server.wire.tables import checked_table
 from relcast.sources import SourceRef
+from relcast.tasks import TablePlan
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
@@ -218,6 +220,55 @@ def test_table_plans_make_the_round_trip():
     static = check("PREDICT orders.amount FOR EACH orders.id", shop())
     assert suggest_table_plan(static, shop()).split == "TemporalSplit([0.8, 0.1, 0.1])"
     assert table_plan_of(TrainingTableGenerationPlan()).split == "inferred"
+
+
+EACH = " FOR EACH customers.id"
+
+
+@pytest.mark.parametrize(
+    ("text", "split", "step", "length"),
+    [
+        ("SUM(orders.amount, 0, 10) FORECAST 3 TIMEFRAMES", "DateOffsetSplit([-50, -20], 'days')", 10, 3),
+        ("LIST_DISTINCT(orders.payer, 0, 2, months) RANK TOP 5", "DateOffsetSplit([-2, 0], 'months')", 2, None),
+        ("COUNT(orders.*, 0, 7) > 1", "ApproxDateOffsetSplit([0.8, 0.1, 0.1])", 7, None),
+    ],
+)  # fmt: skip
+def test_the_plan_of_each_task_makes_the_round_trip(text, split, step, length):
+    tables = dict(shop().tables)
+    tables["payers"] = replace(tables["customers"], name="payers")
+    graph = Graph(tables, (*shop().links, Link("orders", "payer", "payers")))
+    query = check(f"PREDICT {text}{EACH}", graph)
+    suggested = over_the_wire(suggest_table_plan(query, graph), TrainingTableGenerationPlan)
+    assert (suggested.split, suggested.timeframe_step) == (split, step)
+    assert suggested.forecast_length == (length or MissingType.VALUE)
+    assert suggested.lag_timesteps == suggested.year_over_year == MissingType.VALUE
+    # What nobody touched is nobody's wish; what somebody wrote is.
+    assert table_plan_of(suggested, suggested).split == "inferred"
+    mine = over_the_wire(suggested, TrainingTableGenerationPlan)
+    mine.split, mine.lag_timesteps, mine.year_over_year = "DateOffsetSplit([-9, -4])", 3, True
+    kept = table_plan_of(mine, suggested)
+    assert (kept.split, kept.forecast_length) == ("DateOffsetSplit([-9, -4])", length)
+    done = job(JobKind.training_table, JobState.DONE, config={"table_plan": kept.to_json()})
+    read = over_the_wire(training_table_request(done).plan, TrainingTableGenerationPlan)
+    assert table_plan_of(read) == kept
+
+
+def test_a_plan_that_says_nothing_is_ours_that_says_nothing():
+    unsaid = TrainingTableGenerationPlan(
+        split=InferredType.VALUE,
+        train_start_offset=MissingType.VALUE,
+        train_end_offset=InferredType.VALUE,
+        start_time=MissingType.VALUE,
+        end_time=InferredType.VALUE,
+        timeframe_step=MissingType.VALUE,
+        forecast_length=MissingType.VALUE,
+    )
+    assert table_plan_of(over_the_wire(unsaid, TrainingTableGenerationPlan)) == TablePlan()
+    days = TrainingTableGenerationPlan(start_time=-30, end_time="2024-02-01", weight_col="w")
+    ours = table_plan_of(over_the_wire(days, TrainingTableGenerationPlan))
+    assert (ours.start_time, ours.end_time, ours.weight_column) == (-30, "2024-02-01", "w")
+    with pytest.raises(InvalidRequest):
+        table_plan_of(TrainingTableGenerationPlan(start_time=5))
 
 
 @pytest.mark.parametrize("mode", list(RunMode))

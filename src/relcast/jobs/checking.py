@@ -112,7 +112,13 @@ class Checking(Rooms):
         from relcast.tasks import sketch
 
         snapshot_id, checked, options = self._asked_for(text, graph_id, plan)
-        return sketch(self._opened(snapshot_id), checked, options, clock=self.clock)
+        return sketch(
+            self._opened(snapshot_id),
+            checked,
+            options,
+            memory_limit=self.settings.engine_memory,
+            clock=self.clock,
+        )
 
     def begin_statistics(self, text: str, graph_id: str, plan: Any = None) -> Asked:
         """Begin to compute a query's outline with the figures of its training table.
