@@ -120,17 +120,16 @@ class OperandBuilder(Transformer_NonRecursive[Token, Built]):
 
     def window(self, parts: list[Part]) -> Built:
         _, first, _, last, _, unit = parts
-        # A bound that is no number has left its fault; zero stands in for it.
-        start = (first.value or 0) if isinstance(first, Built) else None
-        return over(
-            parts[1:],
-            Window(
-                start,
-                as_built(last).value or 0,
-                unit.value if isinstance(unit, Built) else Unit.days,
-                over(parts[1:], None).position,
-            ),
-        )
+        end = as_built(last).value
+        start = first.value if isinstance(first, Built) else None
+        # A bound that is no number has left its fault; one beside the other stands in for it.
+        if isinstance(first, Built) and start is None:
+            start = 0 if end is None else end - 1
+        if end is None:
+            end = 0 if start is None else start + 1
+        place = over(parts[1:], None).position
+        kind = unit.value if isinstance(unit, Built) else Unit.days
+        return over(parts[1:], Window(start, end, kind, place))
 
     def aggregation(self, parts: list[Part]) -> Built:
         kind, token, where, window = parts[0], as_token(parts[2]), parts[3], parts[4]
