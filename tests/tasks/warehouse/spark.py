@@ -31,10 +31,11 @@ OPTIONS = {
     "spark.default.parallelism": "1",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.session.timeZone": "America/New_York",
-    # A query over a dozen rows is over before compiled code would pay, or a plan be changed.
+    # A query over a dozen rows is over before compiled code, a broadcast or a new plan would pay.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
 }
 
 
@@ -112,7 +113,7 @@ def running() -> Iterator[Spark]:
         .config(
             "spark.driver.extraJavaOptions",
             f"-Dlog4j2.configurationFile={quiet.as_uri()} -Dderby.system.home={root} "
-            "-XX:TieredStopAtLevel=1",
+            "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         )
     )
     session = builder.getOrCreate()
