@@ -520,3 +520,12 @@ def test_classes_of_rows_left_out_are_no_classes_of_the_table(tmp_path: Path) ->
                  "('2023-03-13', '2023-03-28')])")  # fmt: skip
     assert table.examples.classes == ("a", "b")
     assert set(table.examples.target) == {0.0, 1.0}
+
+
+def test_reports_of_earlier_versions_still_read(tmp_path: Path) -> None:
+    table = make(daily(), tmp_path, "PREDICT COUNT(orders.*, 0, 10) > 2 FOR EACH customers.id")
+    shown = table.report.to_json()
+    del shown["target"], shown["split"]
+    again = TrainingTableReport.from_json(shown)
+    assert (again.target, again.rule) == (None, None)
+    assert again.splits == table.report.splits

@@ -146,3 +146,14 @@ def test_a_step_of_a_second_over_centuries_is_refused_at_once() -> None:
         make_anchors(frame, data, TablePlan())
     assert caught.value.code == "task.table_too_large"
     assert "timeframe_step" in caught.value.hint
+
+
+def test_ranges_without_anchors_name_a_step_that_has_some(tmp_path: Path) -> None:
+    ranges = "TimeRangeSplit([('2023-01-01', '2023-02-10'), ('2023-02-15', '2023-02-20'), ('2023-03-05', '2023-04-01')])"  # fmt: skip
+    error = refused(tmp_path, 101, "SUM(orders.amount, 0, 10)", split=ranges)
+    found = re.search(r"timeframe_step=(\d+) would give (\d+) anchors", error.hint)
+    assert found is not None
+    table = make(tmp_path, 101, "SUM(orders.amount, 0, 10)", split=ranges,
+                 timeframe_step=int(found[1]))  # fmt: skip
+    assert len(table.report.anchors) == int(found[2])
+    assert "split='inferred' would give 9 anchors" in error.hint

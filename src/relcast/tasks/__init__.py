@@ -15,7 +15,7 @@ from relcast.tasks.generate import make_training_table
 from relcast.tasks.outline import Outline, outline, sketch
 from relcast.tasks.own_rows import prediction_table_from_rows, training_table_from_rows
 from relcast.tasks.plan import TablePlan
-from relcast.tasks.report import TrainingTableReport
+from relcast.tasks.report import TrainingTableReport, UnusableTable
 from relcast.tasks.scoring import make_prediction_table
 from relcast.tasks.splits import SPLITS, parse_split
 from relcast.tasks.tables import PredictionTable, TrainingTable
@@ -31,6 +31,7 @@ __all__ = [
     "TimeRange",
     "TrainingTable",
     "TrainingTableReport",
+    "UnusableTable",
     "evaluate_target",
     "examples_at",
     "make_anchors",
