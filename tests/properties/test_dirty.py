@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from relcast.core.errors import TaskError
 from relcast.core.schema import TaskType
 from relcast.pql import check
+from relcast.relations import build
 from relcast.snapshots import TableSpec
 from relcast.sources import LocalDirectory
+from relcast.tasks import make_training_table
 from tests.properties.dirty_cases import CASES, HEAVY, Case
 from tests.properties.dirty_outcomes import Kitchen, documented, row_of
 from tests.properties.dirty_tables import TASKS, clean
@@ -101,6 +104,25 @@ def test_a_time_far_from_all_others_is_told_of_though_it_is_past(tmp_path: Path)
     assert "1 row is later than the others by more than these are apart" in told
     assert _copied(kitchen, tmp_path / "one", "1,1999-02-01,1\n").report.warnings == ()
     assert _copied(kitchen, tmp_path / "none", "").report.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("one fact key", "When orders was copied, 999 of its 1,000 rows were left out (999 by"),
+        ("one entity key", "When customers was copied, 59 of its 60 rows were left out (59 by"),
+    ],
+)
+def test_too_few_examples_say_what_the_copy_lost(name: str, told: str, kitchen: Kitchen) -> None:
+    """Orders with one key for all ended in "no anchor has a complete window", and nobody why."""
+    found = kitchen.cook(CASES[name], fitted=False)
+    snapshot = found.snapshots[0]
+    query = check(TASKS["binary"].replace("> 1", "> 1000"), snapshot.graph)
+    with pytest.raises(TaskError) as caught:
+        make_training_table(snapshot, build(snapshot), query)
+    assert caught.value.code in ("task.no_complete_window", "task.one_class")
+    assert told in caught.value.message
+    assert told in str(caught.value)
 
 
 def test_a_case_spoils_what_it_says(kitchen: Kitchen) -> None:

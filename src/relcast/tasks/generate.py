@@ -19,6 +19,7 @@ from relcast.tasks.examples import Examples
 from relcast.tasks.extent import data_range, rows_to_come
 from relcast.tasks.finish import Found, finish, settled
 from relcast.tasks.labels import Labeller
+from relcast.tasks.losses import telling_losses
 from relcast.tasks.mends import Situation, mends
 from relcast.tasks.offsets import from_datetime
 from relcast.tasks.plan import TablePlan
@@ -90,6 +91,7 @@ def make_training_table(
     check_forecast_length(query, plan)
     memory = Memory.of(memory_limit)
     with (
+        telling_losses(snapshot, query),
         progress.stage("Training table", unit="anchors") as stage,
         open_session(snapshot, threads=threads, memory_limit=memory.engine) as session,
     ):

@@ -197,7 +197,8 @@ class Resolver:
             table = self.relations.table(link.to)
             if table.time is not None:
                 time = np.append(table.time, NOT_A_TIME)[parent]
-                time = np.where((time == NOT_A_TIME) & (parent >= 0), NEVER, time)
+                # That a parent is missing is not known either: its row may be yet to come.
+                time = np.where(time == NOT_A_TIME, NEVER, time)
                 known = time if len(known) == 0 else np.maximum(known, time)
             if table.end_time is not None:
                 end = np.append(table.end_time, NOT_A_TIME)[parent]
