@@ -40,7 +40,7 @@ class CellValues:
     """An aggregation's values.
 
     Attributes:
-        value: [n, E]: int64, float32, float64, bool, or int64 codes into ``dictionary``.
+        value: [n, E]: integers, floats, bool, or codes into ``dictionary``.
         there: bool[n, E], where there is a value; None: everywhere.
         dictionary: What codes stand for; None for other values.
     """
@@ -134,7 +134,7 @@ class Evaluator:
                 self._held = held
         if everybody:
             return held
-        return _Held(held.rows.of(entities))
+        return _Held(held.rows.of(low, high, entities))
 
     def _sums(self, held: _Held, windows: sweeps.Windows) -> npt.NDArray[Any]:
         rows = held.rows

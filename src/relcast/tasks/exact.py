@@ -48,14 +48,19 @@ def joined(sums: Parts, top: int) -> npt.NDArray[Any]:
         found = _slowly(sums, 31, np.ones(sums[0].shape, dtype=np.bool_), 93 - top)
         return found.reshape(sums[0].shape)
     bits = _BITS // 2
-    high = sums[0] + (sums[1] >> bits)
-    low = sums[1] & (2**bits - 1)
+    found = np.zeros(sums[0].shape)
+    flat = found.ravel()
+    there = np.flatnonzero(sums[0].ravel() | sums[1].ravel())  # many cells have no row
+    first, second = sums[0].ravel()[there], sums[1].ravel()[there]
+    high = first + (second >> bits)
+    low = second & (2**bits - 1)
     with np.errstate(over="ignore"):
-        found = np.ldexp(high.astype(np.float64) * 2.0**bits + low, top - _BITS)
+        value = (high.astype(np.float64) * 2.0**bits + low) * 2.0 ** (top - _BITS)
     large = np.abs(high) >= _EXACT
     if large.any():
-        found[large] = _slowly(sums, bits, large, _BITS - top)
-    return found  # type: ignore[no-any-return]
+        value[large] = _slowly((first, second), bits, large, _BITS - top)
+    flat[there] = value
+    return found
 
 
 def _slowly(

@@ -18,7 +18,7 @@ from relcast.tasks.scan import Catalog, Scan
 from relcast.tasks.sql import appearance_order, earliest, latest, present
 from relcast.tasks.staging import Focus, StagedLeaves
 
-__all__ = ["fact_of"]
+__all__ = ["fact_of", "rows_by_key"]
 
 _ITEM = "item"
 _ORDERED = (AggregationKind.FIRST, AggregationKind.LAST, AggregationKind.LIST_DISTINCT)
@@ -108,6 +108,28 @@ def fact_of(
     )
 
 
+def rows_by_key(catalog: Catalog, fact: Fact) -> exp.Select:
+    """Return a fact's rows with the foreign key in place of the entity's row, not yet joined.
+
+    For facts that carry nothing of their entity; NULL keys are left out.
+    """
+    path = fact.aggregation.path
+    link, steps = path[-1], len(path)
+    child = "own" if steps == 1 else _alias(steps - 2)
+    key = catalog.scan(link.table).raw(link.foreign_key, child)
+    select = fact.rows.copy()
+    joins = [j for j in select.args["joins"] if j.alias_or_name != _alias(steps - 1)]
+    select.set("joins", joins)
+    kept = [e for e in select.expressions if e.alias not in ("entity", "place")]
+    select.set("expressions", [key.as_("entity", quoted=True), *kept])
+    return select.where(present(key), copy=False)
+
+
+def _alias(step: int) -> str:
+    """Return the alias of the table that the link ``step`` of a path points to."""
+    return f"up_{step}"
+
+
 @dataclass(frozen=True)
 class _Way:
     """The tables between a row and its entity, and the one whose rows are listed.
@@ -129,8 +151,8 @@ class _Way:
         joins: list[tuple[Link, str, str]] = []
         at = "own"
         for n, link in enumerate(aggregation.path):
-            joins.append((link, at, f"up_{n}"))
-            at = f"up_{n}"
+            joins.append((link, at, _alias(n)))
+            at = _alias(n)
         between = joins[:-1]
         if aggregation.items is not None:
             joins.append((aggregation.items, "own", _ITEM))

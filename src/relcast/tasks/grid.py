@@ -36,6 +36,7 @@ from relcast.tasks.batches import Batch
 from relcast.tasks.cell_values import CellValues, Evaluator
 from relcast.tasks.conditions import Leaf, compile_leaf, leaves, value_when_absent
 from relcast.tasks.facts import Fact, Sight
+from relcast.tasks.key_index import KeyIndex
 from relcast.tasks.label_sql import ENTITIES, LabelSql, value_name
 from relcast.tasks.moments import Moments
 from relcast.tasks.offsets import EARLIEST, LATEST, Times
@@ -90,12 +91,13 @@ class Grid:
         self._memory = memory
         self.entities = _Entities.read(session, sql)
         self.evaluators: list[Evaluator] = []
-        texts = [rows_of(session, fact).sql() for fact in sql.facts]
+        texts = [rows_of(session, fact, by_key=False).sql() for fact in sql.facts]
         share = memory // 2 // max(1, len(set(texts)))
         sources: dict[str, RowSource] = {}
+        index = KeyIndex.of(session, sql.query.entity_table)
         for text, fact in zip(texts, sql.facts, strict=True):
             if text not in sources:
-                sources[text] = RowSource(session, fact, most=share)
+                sources[text] = RowSource(session, fact, index, most=share)
             self.evaluators.append(Evaluator(fact, sources[text]))
         self._sources = len(sources)
 

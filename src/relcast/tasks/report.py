@@ -210,12 +210,14 @@ def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorRepor
     """Return the anchors' reports, and how many anchors are left out."""
     if examples.anchor is None or examples.split is None or len(examples) == 0:
         return (), 0
-    order = np.arange(len(examples))
-    if (examples.anchor[1:] < examples.anchor[:-1]).any():
+    order: npt.NDArray[np.intp] | None = None
+    ordered = examples.anchor
+    if (ordered[1:] < ordered[:-1]).any():
         order = np.argsort(examples.anchor, kind="stable")
-    ends = np.append(_starts(examples.anchor[order]), len(order))
-    distinct = examples.anchor[order[ends[:-1]]]
-    first = examples.split[order[ends[:-1]]]
+        ordered = examples.anchor[order]
+    ends = np.append(_starts(ordered), len(ordered))
+    distinct = ordered[ends[:-1]]
+    first = examples.split[ends[:-1] if order is None else order[ends[:-1]]]
     left_out = int((first == LEFT_OUT).sum())
     # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
     if len(distinct) > _MOST_ANCHORS:
@@ -223,11 +225,19 @@ def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorRepor
     most = 5 if examples.lists is not None else 50
     found = (
         AnchorReport(
-            int(moment), _NAMES[int(first[n])], summary.of(order[ends[n] : ends[n + 1]], most=most)
+            int(moment), _NAMES[int(first[n])], summary.of(_rows(order, ends, n), most=most)
         )
         for n, moment in enumerate(distinct)
     )
     return tuple(found), left_out
+
+
+def _rows(
+    order: npt.NDArray[np.intp] | None, ends: npt.NDArray[np.intp], n: int
+) -> npt.NDArray[np.intp]:
+    if order is None:
+        return np.arange(ends[n], ends[n + 1])
+    return order[ends[n] : ends[n + 1]]
 
 
 def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

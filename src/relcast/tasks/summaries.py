@@ -149,9 +149,10 @@ def _numbers(target: Floats) -> TargetSummary:
     if rows == 0:
         return TargetSummary(0)
     # Squares and sums of values near the end of what floats hold would be infinite.
-    largest = float(np.abs(target).max())
+    low, high = float(target.min()), float(target.max())
+    largest = max(-low, high)
     unit = largest if _HUGE < largest < np.inf else 1.0
-    tame = target / unit
+    tame = target if unit == 1.0 else target / unit
     windows = None
     if target.ndim == 2:
         windows = tuple(float(m) * unit for m in tame.mean(axis=0))
@@ -159,8 +160,8 @@ def _numbers(target: Floats) -> TargetSummary:
         rows,
         mean=float(tame.mean()) * unit,
         std=float(tame.std()) * unit,
-        low=float(target.min()),
+        low=low,
         median=float(np.median(tame)) * unit,
-        high=float(target.max()),
+        high=high,
         windows=windows,
     )

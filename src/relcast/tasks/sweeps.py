@@ -59,19 +59,21 @@ class Windows:
             yield n, True, slice(first, stop), nothing
 
 
-def counts(entity: Integers, windows: Windows) -> Integers:
-    """Return the number of rows: int64[n, E]."""
-    ones = np.ones(int((windows.high - windows.low).max(initial=0)), dtype=np.int64)
-    return _added(entity, lambda rows: ones[: rows.stop - rows.start], windows)
+def counts(entity: Integers, windows: Windows) -> Array:
+    """Return the number of rows: int32[n, E]."""
+    ones = np.ones(int((windows.high - windows.low).max(initial=0)), dtype=np.int32)
+    return _added(entity, lambda rows: ones[: rows.stop - rows.start], windows, np.int32)
 
 
 def totals(entity: Integers, value: Integers, windows: Windows) -> Integers:
     """Return the sums of whole numbers: int64[n, E]. The caller sees to it that they fit."""
-    return _added(entity, lambda rows: value[rows], windows)
+    return _added(entity, lambda rows: value[rows], windows, np.int64)
 
 
-def _added(entity: Integers, part: Callable[[slice], Integers], windows: Windows) -> Integers:
-    found = windows.empty(np.int64)
+def _added(
+    entity: Integers, part: Callable[[slice], Array], windows: Windows, dtype: npt.DTypeLike
+) -> Array:
+    found = windows.empty(dtype)
     for n, anew, entering, leaving in windows.moves():
         state = found[n]
         state[:] = 0 if anew else found[n - 1]

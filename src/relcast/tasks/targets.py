@@ -244,7 +244,9 @@ def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         return np.concatenate([nothing, *(_windows(chunk) for chunk in chunks)])
     if pa.types.is_boolean(target.type):
         target = target.cast(pa.uint8())
-    values = target.cast(pa.float64(), safe=False).fill_null(np.nan)
+    values = target.cast(pa.float64(), safe=False)
+    if values.null_count:
+        values = values.fill_null(np.nan)
     if isinstance(values, pa.ChunkedArray):
         return values.to_numpy().astype(np.float64, copy=False)  # type: ignore[no-any-return]
     return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)  # type: ignore[no-any-return]

@@ -14,7 +14,9 @@ from sqlglot import exp
 from relcast.pql.ast import AggregationKind
 from relcast.tasks.batches import Histogram, count_by_time
 from relcast.tasks.conditions import number
+from relcast.tasks.fact_rows import rows_by_key
 from relcast.tasks.facts import Fact
+from relcast.tasks.key_index import KeyIndex
 from relcast.tasks.offsets import Times
 from relcast.tasks.scan import Session
 from relcast.tasks.sql import column
@@ -56,13 +58,15 @@ class TimedRows:
         first = np.searchsorted(self.time, low, side="right")
         return first, np.maximum(first, np.searchsorted(self.time, high, side="right"))
 
-    def of(self, entities: range) -> TimedRows:
-        """Return the rows of a range of entities, which are counted from its start."""
-        inside = (self.entity >= entities.start) & (self.entity < entities.stop)
+    def of(self, low: int, high: int, entities: range) -> TimedRows:
+        """Return the rows in ``(low, high]`` of some entities, counted from the first of them."""
+        near = slice(*np.searchsorted(self.time, [low, high], side="right").tolist())
+        entity = self.entity[near]
+        inside = np.flatnonzero((entity >= entities.start) & (entity < entities.stop))
         return TimedRows(
-            self.time[inside],
-            self.entity[inside] - entities.start,
-            None if self.value is None else self.value[inside],
+            self.time[near][inside],
+            entity[inside] - entities.start,
+            None if self.value is None else self.value[near][inside],
             self.dictionary,
             self.codes,
         )
@@ -76,15 +80,17 @@ class RowSource:
         count: Where they are in a table: about how many, by time; None otherwise.
     """
 
-    def __init__(self, session: Session, fact: Fact, *, most: int) -> None:
-        """Read or store the rows."""
+    def __init__(self, session: Session, fact: Fact, index: KeyIndex | None, *, most: int) -> None:
+        """Read or store the rows; ``index`` finds entities by key, SQL joins them without it."""
         self._session = session
         self._fact = fact
+        known = index is not None and index.reads(session, fact.aggregation.path[-1])
+        self._index = index if known else None
         self._table = f"rows_{fact.number}"
         self.count: Histogram | None = None
         self._read: pa.Table | None = None
         self._ready: TimedRows | None = None
-        select = rows_of(session, fact)
+        select = rows_of(session, fact, by_key=self._index is not None)
         if session.scan(fact.aggregation.column.table).rows * ROW_BYTES <= most:
             self._read = session.fetch(select)
             self.rows = self._read.num_rows
@@ -140,11 +146,7 @@ class RowSource:
         return int(max(abs(ends["min"] or 0), abs(ends["max"] or 0)))
 
     def _ordered(self, rows: pa.Table) -> TimedRows:
-        time, entity = _whole(rows, "time"), _whole(rows, "entity")
-        order = None
-        if (time[1:] < time[:-1]).any():
-            order = np.argsort(time, kind="stable")
-            time, entity = time[order], entity[order]
+        time, entity, order = self._in_time(rows)
         if "value" not in rows.column_names:
             return TimedRows(time, entity)
         kind = self._fact.aggregation.kind
@@ -157,6 +159,22 @@ class RowSource:
             if again is not None:
                 entity, value = entity[again], value[again]
         return TimedRows(time, entity, value, dictionary, codes)
+
+    def _in_time(self, rows: pa.Table) -> tuple[Times, Times, npt.NDArray[np.int64] | None]:
+        """Return times and entities in order of time, and which rows they are; None: as read."""
+        time, entity = _whole(rows, "time"), rows.column("entity").to_numpy()
+        order = None
+        if self._index is not None:
+            entity = self._index.find(entity)
+            known = entity >= 0
+            if not known.all():
+                order = np.flatnonzero(known)
+                time, entity = time[order], entity[order]
+        if (time[1:] < time[:-1]).any():
+            by_time = np.argsort(time, kind="stable")
+            time, entity = time[by_time], entity[by_time]
+            order = by_time if order is None else order[by_time]
+        return time, entity.astype(np.int64, copy=False), order
 
     def _settled(self, time: Times, entity: Times, row: Times) -> npt.NDArray[np.int64] | None:
         """Return an order in which an entity's rows of one time go by primary key, then row.
@@ -196,9 +214,12 @@ class RowSource:
         return by_row[np.searchsorted(ordered[by_row], row)]
 
 
-def rows_of(session: Session, fact: Fact) -> exp.Select:
-    """Return the SQL of a fact's rows without what arrays find out more cheaply: their order."""
-    select = fact.rows.copy()
+def rows_of(session: Session, fact: Fact, *, by_key: bool) -> exp.Select:
+    """Return the SQL of a fact's rows without what arrays find out more cheaply: their order.
+
+    ``by_key``: with the foreign key in place of the entity.
+    """
+    select = rows_by_key(session, fact) if by_key else fact.rows.copy()
     unused = {"place"} | ({"value"} if fact.aggregation.kind is AggregationKind.COUNT else set())
     kept = [e for e in select.expressions if e.alias not in unused]
     if fact.aggregation.kind in _ORDERED:
