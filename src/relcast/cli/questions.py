@@ -63,7 +63,7 @@ def check_query(
             console.print(f"extension: {x.message}", markup=False, style="dim")
         for warning in found.warnings:
             console.print(
-                f"warning: {warning.message} {warning.hint}", markup=False, style="yellow"
+                f"warning: {warning.message}. {warning.hint}", markup=False, style="yellow"
             )
         _show(console, found)
     if found.fault is not None:
@@ -112,6 +112,7 @@ def print_sql(
 
 def _show(console: Console, found: Outline) -> None:
     """Print the figures: a table of splits, a line of anchors, and what was dropped."""
+    from relcast.tasks.offsets import text
     from relcast.tasks.wording import target_words
 
     report = found.report
@@ -127,7 +128,7 @@ def _show(console: Console, found: Outline) -> None:
         table.add_column(head, justify="right" if head in ("anchors", "rows") else "left")
     for name, split in report.splits.items():
         planned = found.splits.get(name)
-        first, last = ("", "") if planned is None else _span(planned.to_json())
+        first, last = ("", "") if planned is None else (text(planned.first), text(planned.last))
         table.add_row(
             f"[{_COLOURS.get(name, 'white')}]{name}[/]",
             f"{split.anchors:,}" if found.temporal else "",
@@ -155,11 +156,6 @@ def _line(console: Console, found: Outline) -> None:
         for a in report.anchors
     )
     console.print(f"anchors {bars} {found.rhythm}")
-
-
-def _span(planned: dict[str, Any]) -> tuple[str, str]:
-    first, last = (str(planned[k]).replace("T00:00:00Z", "") for k in ("first", "last"))
-    return first, last
 
 
 def _about(count: int, estimated: bool) -> str:
