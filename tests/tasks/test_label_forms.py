@@ -452,6 +452,15 @@ def test_arithmetic(formula: str, want: dict[int, float], tmp_path: Path) -> Non
     assert values(world, tmp_path, text) == pytest.approx(want, rel=1e-15)
 
 
+def test_what_is_divided_by_an_infinite_aggregate_is_zero(tmp_path: Path) -> None:
+    """An infinite aggregate has a value; a result that is infinite has none (found by seed 741)."""
+    world = shop([buy(1, 1, 1, amount=INF), buy(2, 1, 2, amount=6.0), buy(3, 2, 1, amount=2.0)])
+    total = "SUM(purchases.amount, 0, 7)"
+    for formula, want in ((f"1 / {total}", {0: 0.0, 1: 0.5}), (f"1 / ({total} * 1)", {1: 0.5}),
+                          (f"{total} - {total}", {1: 0.0, 2: 0.0})):  # fmt: skip
+        assert values(world, tmp_path, f"PREDICT {formula} FOR EACH customers.id") == want
+
+
 def test_arithmetic_in_conditions(tmp_path: Path) -> None:
     world = shop([buy(1, 1, -1, amount=4.0), buy(2, 1, -2, amount=6.0), buy(3, 2, -1, amount=9.0)])
     mean = "SUM(purchases.amount, -7, 0) / COUNT(purchases.*, -7, 0)"

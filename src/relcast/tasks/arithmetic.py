@@ -39,10 +39,11 @@ def _joined(
     value: Callable[[Aggregation], Operand],
     divisors: int,
 ) -> exp.Expr:
-    """Return a side's value; where it is not finite, it is infinite or NaN rather than NULL.
+    """Return a side's value; a result that is not finite is infinite or NaN here, not yet NULL.
 
     Sums, differences, products and quotients of what is not finite are not finite either, but for
-    what is divided by it: so a divisor is looked at, and the whole once more at the end.
+    what is divided by it: so a divisor that is a result is looked at, and the whole at the end. An
+    aggregate may be infinite, and what is divided by that is 0.
     """
     match node:
         case Aggregation():
@@ -60,7 +61,9 @@ def _joined(
                         code="task.too_many_divisors",
                         hint="Write a / (b / c) as a * c / b.",
                     )
-                right = exp.Nullif(this=if_finite(right), expression=double("0"))
+                if isinstance(node.right, Arithmetic):
+                    right = if_finite(right)
+                right = exp.Nullif(this=right, expression=double("0"))
             left = _joined(node.left, value, divisors)
             return exp.paren(_OPERATION[node.operator](this=left, expression=right))
         case _:
