@@ -92,3 +92,18 @@ def test_anchors_are_times_or_nanoseconds_in_any_order(engine: Any, tmp_path: Pa
     text = label_sql(query, world.graph(), anchors, dialect=engine.dialect, tables=names)
     found = {(row.anchor, row.target) for row in engine.run(text)}
     assert found == {(ns("2023-12-31"), 0), (ns("2024-01-31"), 1)}
+
+
+def test_infinity_never_ends(postgres_engine: Any, tmp_path: Path) -> None:
+    world = two_tables("users", "rows", {}, "int", rows=2)
+    users = pd.DataFrame({"n": [0, 1], "until": pd.Series([None] * 2, dtype="M8[ns]")})
+    life = WorldTable({"n": "key", "until": "time"}, users, "n", end="until")
+    world = World({**world.tables, "users": life}, world.links)
+    names = postgres_engine.load(arrow_tables(world, tmp_path))
+    for key, end in ((0, "infinity"), (1, "-infinity")):
+        postgres_engine.connection.execute(
+            "UPDATE test.users SET until = %s::timestamp WHERE n = %s", (end, key)
+        )
+    query = check("PREDICT COUNT(rows.*, 0, 30) FOR EACH users.n", world.graph())
+    text = label_sql(query, world.graph(), [ns("2024-01-31")], dialect="postgres", tables=names)
+    assert {row.entity: row.target for row in postgres_engine.run(text)} == {0: 1}

@@ -151,7 +151,7 @@ def find_dialect(name: str) -> Dialect:
     found = DIALECTS.get(name)
     if found is None:
         raise InvalidRequest(
-            f"There is no dialect {name!r}; there are {', '.join(DIALECTS)}",
+            f"There is no dialect {name!r}",
             code="task.unknown_dialect",
             hint=nearest(name, list(DIALECTS)),
         )

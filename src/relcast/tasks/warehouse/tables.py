@@ -22,7 +22,6 @@ __all__ = ["NamedScan", "NamedTables", "TableName"]
 TableName = str | Sequence[str]
 """``shop.orders`` as the dialect reads it, or the parts word for word: ``("shop", "Orders")``."""
 
-_ROW_ORDER = "row order"
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
     Dtype.bool: "BOOLEAN",
@@ -52,13 +51,13 @@ class NamedScan(Scan):
         source: The warehouse's table.
         row_order: The column that numbers its rows in the order of the source; None without one.
         dialect: Where it stands.
-        used: The columns that the statement asked for so far, in order.
+        used: The columns that the statement asked for so far, in order; None is ``row_order``.
     """
 
     source: exp.Table
     row_order: str | None
     dialect: Dialect
-    used: dict[str, None] = field(default_factory=dict, compare=False)
+    used: dict[str | None, None] = field(default_factory=dict, compare=False)
 
     def raw(self, name: str, alias: str) -> exp.Expr:
         found = self.table.column(name)
@@ -70,11 +69,11 @@ class NamedScan(Scan):
                 hint="Give the warehouse a view that has it as a number, a text or a time.",
             )
         self.used[name] = None
-        column = super().raw(name, alias)
+        held = super().raw(name, alias)
         if self.kind(name) == "bool":
             # For engines that have no conversion of a truth value to a long integer.
-            column.type = exp.DataType.build("BOOLEAN")
-        return column
+            held.type = exp.DataType.build("BOOLEAN")
+        return held
 
     def value(self, name: str, alias: str) -> exp.Expr:
         """Return a column as it was read: NaN is NULL, a time is int64 ns."""
@@ -100,18 +99,18 @@ class NamedScan(Scan):
                 hint="Set the table's primary key, or name a column that numbers its rows: "
                 f"row_order={{{self.table.name!r}: ...}}.",
             )
-        self.used[_ROW_ORDER] = None
+        self.used[None] = None
         return column(self.row_name, alias)
 
     def read(self) -> exp.Select:
         """Return the query that reads the columns that were asked for."""
         found: list[exp.Expr] = []
         for name in self.used:
-            if name == _ROW_ORDER and self.row_order is not None:
-                found.append(self._source(self.row_order).as_(self.row_name, quoted=True))
-            else:
+            if name is not None:
                 read = self._typed(self.table.column(name), self._source(name))
                 found.append(read.as_(self.names[name], quoted=True))
+            elif self.row_order is not None:
+                found.append(self._source(self.row_order).as_(self.row_name, quoted=True))
         nothing = exp.Literal.number(1).as_("nothing", quoted=True)
         source = self.source.copy()
         source.set("alias", exp.TableAlias(this=exp.to_identifier(SOURCE, quoted=True)))
