@@ -41,7 +41,7 @@ from relcast.sources import Source
 
 __all__ = ["SnapshotStore"]
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise this when the same source would be copied otherwise: old copies stay, new ones are made."""
 
 _STALE_SECONDS = 24 * 3600
