@@ -91,26 +91,14 @@ WITH `table_0` AS (
               WHEN IS_NAN(COALESCE(`value_0`.`value`, 0))
               THEN NULL
               ELSE COALESCE(`value_0`.`value`, 0)
-            END AS FLOAT64) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)) <= CAST('1.7976931348623157e308' AS FLOAT64)
-                THEN CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)
-              END,
-              CAST('0' AS FLOAT64)
-            )
+            END AS FLOAT64) / NULLIF(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64), CAST('0' AS FLOAT64))
           )
         ) <= CAST('1.7976931348623157e308' AS FLOAT64)
         THEN CAST(CASE
           WHEN IS_NAN(COALESCE(`value_0`.`value`, 0))
           THEN NULL
           ELSE COALESCE(`value_0`.`value`, 0)
-        END AS FLOAT64) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)) <= CAST('1.7976931348623157e308' AS FLOAT64)
-            THEN CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)
-          END,
-          CAST('0' AS FLOAT64)
-        )
+        END AS FLOAT64) / NULLIF(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64), CAST('0' AS FLOAT64))
       END IS NULL
       THEN CASE
         WHEN ABS(
@@ -119,26 +107,14 @@ WITH `table_0` AS (
               WHEN IS_NAN(COALESCE(`value_0`.`value`, 0))
               THEN NULL
               ELSE COALESCE(`value_0`.`value`, 0)
-            END AS FLOAT64) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)) <= CAST('1.7976931348623157e308' AS FLOAT64)
-                THEN CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)
-              END,
-              CAST('0' AS FLOAT64)
-            )
+            END AS FLOAT64) / NULLIF(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64), CAST('0' AS FLOAT64))
           )
         ) <= CAST('1.7976931348623157e308' AS FLOAT64)
         THEN CAST(CASE
           WHEN IS_NAN(COALESCE(`value_0`.`value`, 0))
           THEN NULL
           ELSE COALESCE(`value_0`.`value`, 0)
-        END AS FLOAT64) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)) <= CAST('1.7976931348623157e308' AS FLOAT64)
-            THEN CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64)
-          END,
-          CAST('0' AS FLOAT64)
-        )
+        END AS FLOAT64) / NULLIF(CAST(COALESCE(`value_1`.`value`, 0) AS FLOAT64), CAST('0' AS FLOAT64))
       END
     END AS `target`,
     `bounds`.`timestamp`

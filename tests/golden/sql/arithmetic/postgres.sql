@@ -92,10 +92,7 @@ WITH "table_0" AS (
               THEN NULL
               ELSE COALESCE("value_0"."value", 0)
             END AS DOUBLE PRECISION) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)) <= CAST('1.7976931348623157e308' AS DOUBLE PRECISION)
-                THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)
-              END,
+              CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION),
               CAST('0' AS DOUBLE PRECISION)
             )
           )
@@ -105,10 +102,7 @@ WITH "table_0" AS (
           THEN NULL
           ELSE COALESCE("value_0"."value", 0)
         END AS DOUBLE PRECISION) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)) <= CAST('1.7976931348623157e308' AS DOUBLE PRECISION)
-            THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)
-          END,
+          CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION),
           CAST('0' AS DOUBLE PRECISION)
         )
       END IS NULL
@@ -120,10 +114,7 @@ WITH "table_0" AS (
               THEN NULL
               ELSE COALESCE("value_0"."value", 0)
             END AS DOUBLE PRECISION) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)) <= CAST('1.7976931348623157e308' AS DOUBLE PRECISION)
-                THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)
-              END,
+              CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION),
               CAST('0' AS DOUBLE PRECISION)
             )
           )
@@ -133,10 +124,7 @@ WITH "table_0" AS (
           THEN NULL
           ELSE COALESCE("value_0"."value", 0)
         END AS DOUBLE PRECISION) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)) <= CAST('1.7976931348623157e308' AS DOUBLE PRECISION)
-            THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION)
-          END,
+          CAST(COALESCE("value_1"."value", 0) AS DOUBLE PRECISION),
           CAST('0' AS DOUBLE PRECISION)
         )
       END

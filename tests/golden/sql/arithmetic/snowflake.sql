@@ -90,26 +90,14 @@ WITH "table_0" AS (
               WHEN COALESCE("value_0"."value", 0) = CAST('NaN' AS DOUBLE)
               THEN NULL
               ELSE COALESCE("value_0"."value", 0)
-            END AS DOUBLE) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE)) <= CAST('1.7976931348623157e308' AS DOUBLE)
-                THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE)
-              END,
-              CAST('0' AS DOUBLE)
-            )
+            END AS DOUBLE) / NULLIF(CAST(COALESCE("value_1"."value", 0) AS DOUBLE), CAST('0' AS DOUBLE))
           )
         ) <= CAST('1.7976931348623157e308' AS DOUBLE)
         THEN CAST(CASE
           WHEN COALESCE("value_0"."value", 0) = CAST('NaN' AS DOUBLE)
           THEN NULL
           ELSE COALESCE("value_0"."value", 0)
-        END AS DOUBLE) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE)) <= CAST('1.7976931348623157e308' AS DOUBLE)
-            THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE)
-          END,
-          CAST('0' AS DOUBLE)
-        )
+        END AS DOUBLE) / NULLIF(CAST(COALESCE("value_1"."value", 0) AS DOUBLE), CAST('0' AS DOUBLE))
       END IS NULL
       THEN CASE
         WHEN ABS(
@@ -118,26 +106,14 @@ WITH "table_0" AS (
               WHEN COALESCE("value_0"."value", 0) = CAST('NaN' AS DOUBLE)
               THEN NULL
               ELSE COALESCE("value_0"."value", 0)
-            END AS DOUBLE) / NULLIF(
-              CASE
-                WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE)) <= CAST('1.7976931348623157e308' AS DOUBLE)
-                THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE)
-              END,
-              CAST('0' AS DOUBLE)
-            )
+            END AS DOUBLE) / NULLIF(CAST(COALESCE("value_1"."value", 0) AS DOUBLE), CAST('0' AS DOUBLE))
           )
         ) <= CAST('1.7976931348623157e308' AS DOUBLE)
         THEN CAST(CASE
           WHEN COALESCE("value_0"."value", 0) = CAST('NaN' AS DOUBLE)
           THEN NULL
           ELSE COALESCE("value_0"."value", 0)
-        END AS DOUBLE) / NULLIF(
-          CASE
-            WHEN ABS(CAST(COALESCE("value_1"."value", 0) AS DOUBLE)) <= CAST('1.7976931348623157e308' AS DOUBLE)
-            THEN CAST(COALESCE("value_1"."value", 0) AS DOUBLE)
-          END,
-          CAST('0' AS DOUBLE)
-        )
+        END AS DOUBLE) / NULLIF(CAST(COALESCE("value_1"."value", 0) AS DOUBLE), CAST('0' AS DOUBLE))
       END
     END AS "target",
     "bounds"."timestamp"
