@@ -21,10 +21,15 @@ KINDS = {
     "text_key": (Dtype.string, Stype.ID, pa.string()),
     "number": (Dtype.float64, Stype.numerical, pa.float64()),
     "single": (Dtype.float32, Stype.numerical, pa.float32()),
+    "raw": (Dtype.float64, Stype.numerical, pa.float64()),  # NaN stays NaN
+    "float_key": (Dtype.float64, Stype.ID, pa.float64()),
     "int": (Dtype.int64, Stype.numerical, pa.int64()),
     "bool": (Dtype.bool, Stype.categorical, pa.bool_()),
     "category": (Dtype.string, Stype.categorical, pa.string()),
     "code": (Dtype.int64, Stype.categorical, pa.int64()),
+    "text": (Dtype.string, Stype.text, pa.string()),
+    "tags": (Dtype.stringlist, Stype.multicategorical, pa.list_(pa.string())),
+    "codes": (Dtype.intlist, Stype.multicategorical, pa.list_(pa.int64())),
     "time": (Dtype.date, Stype.timestamp, pa.timestamp("ns")),
 }
 
@@ -68,9 +73,7 @@ class World:
         tables: dict[str, TableSnapshot] = {}
         for name, t in self.tables.items():
             schema = pa.schema([(c, KINDS[k][2]) for c, k in t.columns.items()])
-            rows = pa.table(
-                {c: _array(t.rows[c], KINDS[k][2]) for c, k in t.columns.items()}, schema
-            )
+            rows = pa.table({c: _array(t.rows[c], k) for c, k in t.columns.items()}, schema)
             pq.write_table(rows, path / f"{name}.parquet")
             tables[name] = TableSnapshot(
                 id=f"table-{name}@{path.name}",
@@ -89,9 +92,15 @@ class World:
         return snapshot, build(snapshot)
 
 
-def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
-    values: list[Any] = [None if v is None or v is pd.NaT or pd.isna(v) else v for v in column]
-    return pa.array(values, type=kind)
+def _array(column: pd.Series, kind: str) -> pa.Array:
+    values: list[Any] = [None if _missing(v, kind) else v for v in column]
+    return pa.array(values, type=KINDS[kind][2])
+
+
+def _missing(value: Any, kind: str) -> bool:
+    if value is None or isinstance(value, list):
+        return value is None
+    return value is pd.NaT or (kind != "raw" and bool(pd.isna(value)))
 
 
 def shop(orders: Mapping[str, Any], customers: Mapping[str, Any] | None = None) -> World:
