@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale clean
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,13 +58,16 @@ format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-relf1 bench-scale ## Run the benchmarks
+bench: bench-relf1 bench-scale bench-labels ## Run the benchmarks
 
 bench-relf1: $(VENV)/.test ## Accuracy on rel-f1 beside published figures
 	$(BIN)/python bench/relf1.py
 
 bench-scale: $(VENV)/.test ## 10^5 to 10^6 orders: stages, time, memory, growth
 	$(BIN)/python bench/scale.py
+
+bench-labels: $(VENV)/.test ## Training tables beside the best hand-written SQL, 10^7 facts; overlapping windows
+	$(BIN)/python bench/labels.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

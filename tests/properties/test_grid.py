@@ -22,10 +22,10 @@ SEEDS = 180
 CHUNK = 30
 
 
-def found(drawn: Drawn, root: Path, *, arrays: bool, batch: int, memory: str) -> list[Any]:
+def found(drawn: Drawn, root: Path, *, arrays: bool, batch: int, threads: int = 1) -> list[Any]:
     """The kept examples with their targets, and what was dropped."""
     snapshot = drawn.case.world.snapshot(root)
-    with open_session(snapshot, memory_limit=memory) as session:
+    with open_session(snapshot, threads=threads) as session:
         labeller = Labeller(session, drawn.query, batch=batch, arrays=arrays)
         kept = collect(labeller.grid(drawn.moments))
         encoded = encode(drawn.query, kept)
@@ -57,16 +57,16 @@ def test_arrays_give_the_labels_of_sql(
         if not drawn.query.temporal or not takes(drawn, tmp_path):
             continue
         taken += 1
-        want = found(drawn, tmp_path, arrays=False, batch=2_000_000, memory="1GB")
-        assert found(drawn, tmp_path, arrays=True, batch=2_000_000, memory="1GB") == want, drawn
+        want = found(drawn, tmp_path, arrays=False, batch=2_000_000)
+        assert found(drawn, tmp_path, arrays=True, batch=2_000_000) == want, drawn
         # Passes of a few cells, so that an anchor's entities come in parts.
-        assert found(drawn, tmp_path, arrays=True, batch=3, memory="1GB") == want, drawn
+        assert found(drawn, tmp_path, arrays=True, batch=3, threads=2) == want, drawn
         with monkeypatch.context() as little:  # no rows are held, a few are read at a time
             little.setattr("relcast.tasks.timed_rows.ROW_BYTES", 2**40)
-            assert found(drawn, tmp_path, arrays=True, batch=50, memory="1GB") == want, drawn
+            assert found(drawn, tmp_path, arrays=True, batch=50) == want, drawn
         with monkeypatch.context() as joined:  # SQL joins the entities
             joined.setattr("relcast.tasks.key_index.KeyIndex.of", lambda *_: None)
-            assert found(drawn, tmp_path, arrays=True, batch=50, memory="1GB") == want, drawn
+            assert found(drawn, tmp_path, arrays=True, batch=50) == want, drawn
     assert taken >= 2  # the others have no time, or clauses that are left to SQL
 
 

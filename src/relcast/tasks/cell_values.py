@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,9 @@ class _Held:
 class Evaluator:
     """One aggregation over windows; raises ``TooWide`` where its sums need more than 64 bits."""
 
-    def __init__(self, fact: Fact, source: RowSource) -> None:
-        """Take the rows of a fact for which ``takes`` holds."""
+    def __init__(self, fact: Fact, source: RowSource, lock: RLock) -> None:
+        """Take the rows of a fact for which ``takes`` holds; ``lock`` guards the engine."""
+        self._lock = lock
         self.fact = fact
         self.source = source
         self._kind = fact.aggregation.kind
@@ -101,7 +103,8 @@ class Evaluator:
 
     def values(self, low: Times, high: Times, entities: range, *, everybody: bool) -> CellValues:
         """Return the values in the windows ``(low, high]``, ascending, of a range of entities."""
-        held = self._rows(int(low[0]), int(high[-1]), entities, everybody=everybody)
+        with self._lock:
+            held = self._rows(int(low[0]), int(high[-1]), entities, everybody=everybody)
         rows = held.rows
         windows = sweeps.Windows(*rows.places(low, high), len(entities))
         match self._kind:
@@ -141,9 +144,11 @@ class Evaluator:
         if self._top is None:
             value = _present(rows).astype(np.int64, copy=False)
             return sweeps.totals(rows.entity, value, windows)
-        if held.parts is None:
-            most = int(np.bincount(rows.entity).max()) if len(rows.entity) else 0
-            held.parts = exact.cut(_present(rows).astype(np.float64, copy=False), self._top, most)
+        with self._lock:
+            if held.parts is None:
+                most = int(np.bincount(rows.entity).max()) if len(rows.entity) else 0
+                floats = _present(rows).astype(np.float64, copy=False)
+                held.parts = exact.cut(floats, self._top, most)
         sums = tuple(sweeps.totals(rows.entity, part, windows) for part in held.parts)
         return exact.joined(sums, self._top)
 

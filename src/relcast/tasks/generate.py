@@ -122,7 +122,8 @@ def _temporal(
     found = collect(batches, stage)
     if len(found.entity) == 0:
         raise _no_rows(found, len(anchors))
-    used = np.flatnonzero(np.bincount(found.anchor, minlength=len(anchors)))
+    examples_of = np.bincount(found.anchor, minlength=len(anchors))  # which ascend by anchor
+    used = np.flatnonzero(examples_of)
     last = int(anchors[-1])
     if split is None:
         assigned = split_by_default(anchors[used], frame, query, last)
@@ -134,7 +135,7 @@ def _temporal(
         session.snapshot.id,
         relations,
         query,
-        _examples(query, found, anchors[found.anchor], by_anchor[found.anchor]),
+        _examples(query, found, np.repeat(anchors, examples_of), np.repeat(by_anchor, examples_of)),
         Found(
             considered=found.considered,
             dropped=dict(found.dropped),

@@ -10,9 +10,12 @@ the others, and examples that are given, stay with SQL.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -89,6 +92,7 @@ class Grid:
         self._session = session
         self.sql = sql
         self._memory = memory
+        self.lock = RLock()
         self.entities = _Entities.read(session, sql)
         self.evaluators: list[Evaluator] = []
         texts = [rows_of(session, fact, by_key=False).sql() for fact in sql.facts]
@@ -98,7 +102,7 @@ class Grid:
         for text, fact in zip(texts, sql.facts, strict=True):
             if text not in sources:
                 sources[text] = RowSource(session, fact, index, most=share)
-            self.evaluators.append(Evaluator(fact, sources[text]))
+            self.evaluators.append(Evaluator(fact, sources[text], self.lock))
         self._sources = len(sources)
 
     @classmethod
@@ -117,7 +121,8 @@ class Grid:
     def passes(self, moments: Moments, anchors: int, most: int) -> Iterator[Batch]:
         """Divide the anchors into passes of at most ``most`` cells that fit into memory."""
         per_cell = CELL_BYTES * max(1, len(self.evaluators))
-        cells = max(1, min(most, self._memory // 2 // per_cell) // self.sql.steps)
+        share = self._memory // 2 // self._session.threads
+        cells = max(1, min(most, share // per_cell) // self.sql.steps)
         rows = max(1, self._memory // 2 // max(1, self._sources) // ROW_BYTES)
         first = 0
         while first < anchors:
@@ -130,6 +135,21 @@ class Grid:
             for start, end in pairwise(edges):
                 yield Batch(here, range(start, end))
             first = stop
+
+    def evaluated(self, moments: Moments, anchors: int, most: int) -> Iterator[tuple[Batch, Cells]]:
+        """Yield the passes in order, as many at a time as there are threads."""
+        threads = self._session.threads
+        most = max(most // threads, min(most, self.sql.rows * self.sql.steps))
+        waiting: deque[tuple[Batch, Future[Cells]]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            for part in self.passes(moments, anchors, most):
+                waiting.append((part, pool.submit(self.cells, moments, part)))
+                if len(waiting) > threads:
+                    done, cells = waiting.popleft()
+                    yield done, cells.result()
+            while waiting:
+                done, cells = waiting.popleft()
+                yield done, cells.result()
 
     def cells(self, moments: Moments, part: Batch) -> Cells:
         """Evaluate the clauses in one pass."""
@@ -156,6 +176,10 @@ class Grid:
     def decide(self, leaf: Leaf, fact: Fact, values: pa.Array) -> Mask:
         """Return whether a leaf holds for each value of an aggregation, as SQL says."""
         name = value_name(fact)
+        with self.lock:
+            return self._decide(leaf, fact, values, name)
+
+    def _decide(self, leaf: Leaf, fact: Fact, values: pa.Array, name: str) -> Mask:
         self._session.register(name, pa.table({"value": values}))
         holds = (
             fact.leaf(leaf, name)

@@ -73,5 +73,6 @@ class KeyIndex:
         """Return the dense row of each key, -1 for a key of no row."""
         # A difference beyond 64 bits wraps around to the other end, which is beyond as well.
         with np.errstate(over="ignore"):
-            place = keys.astype(np.int64, copy=False) - np.int64(self.first) + np.int64(1)
+            place = keys.astype(np.int64, copy=False) - np.int64(self.first)
+            place += 1
         return self.rows.take(place, mode="clip")

@@ -201,8 +201,7 @@ class Labeller:
     def _cells(self, grid: Grid, anchors: Times) -> Iterator[Labels]:
         """Yield the examples that are kept, as arrays find them."""
         moments = self.sql.moments(anchors)
-        for part in grid.passes(moments, len(anchors), self._batch):
-            cells = grid.cells(moments, part)
+        for part, cells in grid.evaluated(moments, len(anchors), self._batch):
             everything = np.ones(len(cells.entity), dtype=np.bool_)
             yield Labels(
                 pair=cells.anchor * self.rows + cells.entity,

@@ -245,18 +245,19 @@ def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 
-def _distinct(values: npt.NDArray[np.int64]) -> int:
-    """Return how many different values there are; quick where they ascend."""
+def _distinct(values: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> int:
+    """Return how many different values a mask holds; quick where they ascend."""
     if (values[1:] < values[:-1]).any():
-        return len(np.unique(values))
-    return len(_starts(values))
+        return len(np.unique(values[mask]))
+    starts = _starts(values)
+    return int(np.logical_or.reduceat(mask, starts).sum()) if len(starts) else 0
 
 
 def _split(
     examples: Examples, split: npt.NDArray[np.int8], summary: Summariser, number: int
 ) -> SplitReport:
     mask = split == number
-    anchors = 0 if examples.anchor is None else _distinct(examples.anchor[mask])
+    anchors = 0 if examples.anchor is None else _distinct(examples.anchor, mask)
     unseen, share = _unseen(examples, split == 0, mask) if number else (None, None)
     return SplitReport(anchors, summary.of(mask), unseen, share)
 

@@ -187,6 +187,12 @@ class Session(Catalog):
         self._scans: dict[str, Scan] = {}
 
     @property
+    def threads(self) -> int:
+        """The threads that the engine may take."""
+        rows = self.connection.sql("SELECT current_setting('threads')").fetchall()
+        return int(rows[0][0])
+
+    @property
     def memory(self) -> int:
         """The bytes that the engine may take."""
         rows = self.connection.sql("SELECT current_setting('memory_limit')").fetchall()

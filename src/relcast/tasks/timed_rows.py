@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -165,16 +167,35 @@ class RowSource:
         time, entity = _whole(rows, "time"), rows.column("entity").to_numpy()
         order = None
         if self._index is not None:
-            entity = self._index.find(entity)
-            known = entity >= 0
-            if not known.all():
-                order = np.flatnonzero(known)
-                time, entity = time[order], entity[order]
+            time, entity, order = self._of_entities(self._index, time, entity)
         if (time[1:] < time[:-1]).any():
             by_time = np.argsort(time, kind="stable")
             time, entity = time[by_time], entity[by_time]
             order = by_time if order is None else order[by_time]
         return time, entity.astype(np.int64, copy=False), order
+
+    def _of_entities(
+        self, index: KeyIndex, time: Times, key: npt.NDArray[Any]
+    ) -> tuple[Times, npt.NDArray[Any], npt.NDArray[np.int64] | None]:
+        """Return times and entities of the rows whose key names one, and which rows; None: all."""
+        edges = np.linspace(0, len(time), self._session.threads + 1).astype(np.int64).tolist()
+        parts = [slice(start, stop) for start, stop in pairwise(edges)]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            found = list(pool.map(lambda part: index.find(key[part]), parts))
+            known = list(pool.map(lambda entity: np.flatnonzero(entity >= 0), found))
+            ends = np.cumsum([0, *map(len, known)]).tolist()
+            if ends[-1] == len(time):
+                return time, np.concatenate(found), None
+            times, entities, order = (np.empty(ends[-1], dtype=np.int64) for _ in range(3))
+
+            def keep(n: int) -> None:
+                place = slice(ends[n], ends[n + 1])
+                times[place] = time[parts[n]].take(known[n])
+                entities[place] = found[n].take(known[n])
+                np.add(known[n], parts[n].start, out=order[place])
+
+            list(pool.map(keep, range(len(parts))))
+        return times, entities, order
 
     def _settled(self, time: Times, entity: Times, row: Times) -> npt.NDArray[np.int64] | None:
         """Return an order in which an entity's rows of one time go by primary key, then row.
