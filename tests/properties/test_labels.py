@@ -175,9 +175,15 @@ def _run(seeds: range, root: Path) -> None:
     # The drawn queries are not empty ones.
     assert empty <= 0.2 * len(seeds)
     assert seen.labels > 15 * len(seeds)
-    # Both engines were tried: arrays where they can, and SQL alone for all that have anchors.
-    assert seen.engines > 0.6 * len(seeds)
-    assert seen.arrays > 0.12 * seen.engines
+    # SQL alone took all that have anchors; of a hundred cases arrays took a good part.
+    assert seen.engines > 0.5 * len(seeds)
+    assert len(seeds) < 100 or seen.arrays > 0.15 * seen.engines
+
+
+def test_arrays_take_part_of_the_cases(tmp_path: Path) -> None:
+    """Otherwise the comparisons above were of SQL with SQL."""
+    taken = sum(compare(d, d.case.world.snapshot(tmp_path)).arrays for d in map(draw, range(40)))
+    assert taken >= 8
 
 
 @pytest.mark.parametrize("seed", range(60))
