@@ -392,7 +392,8 @@ def compare(name: str, common: dict[str, Any]) -> float:
             for side, found in sides.items():
                 keep = "" if number else str(kept[side])
                 found.append(run(**spec, side=side, keep=keep))
-        wrong = differences(kept["ours"], kept["theirs"])
+        # In a child as well: a process starts with the peak memory of the one that it came from.
+        wrong = run(compare=[str(kept["ours"]), str(kept["theirs"])])["differences"]
     middle = {
         (side, what): statistics.median(t[what] for t in turns)
         for side, turns in sides.items()
@@ -458,6 +459,10 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(turn(json.loads(sys.argv[2]))))
+        given = json.loads(sys.argv[2])
+        if "compare" in given:
+            print(json.dumps({"differences": differences(*map(Path, given["compare"]))}))
+        else:
+            print(json.dumps(turn(given)))
     else:
         main(sys.argv[1:])
