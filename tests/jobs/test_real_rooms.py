@@ -132,12 +132,10 @@ def test_a_query_is_checked_when_it_is_saved_and_when_it_is_run(platform):
     with pytest.raises(PqlError) as caught:
         platform.create_query("bad", TEXT.replace("price", "prize"), graph)
     assert caught.value.faults[0].position is not None
-    links = (
-        "PREDICT LIST_DISTINCT(orders.customer_id, 0, 30, days) RANK TOP 5 FOR EACH customers.id"
-    )
-    platform.create_query("links", links, graph)
+    months = TEXT.replace(" FOR EACH", " FORECAST 3 TIMEFRAMES FOR EACH")
+    platform.create_query("months", months, graph)
     with pytest.raises(PqlError) as caught:
-        platform.retrain("links")
+        platform.retrain("months")
     assert caught.value.code == "pql.task_not_supported_yet"
 
 
