@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.tasks import kernels
+
 __all__ = ["Parts", "cut", "joined"]
 
 _BITS = 92
@@ -48,18 +50,12 @@ def joined(sums: Parts, top: int) -> npt.NDArray[Any]:
         found = _slowly(sums, 31, np.ones(sums[0].shape, dtype=np.bool_), 93 - top)
         return found.reshape(sums[0].shape)
     bits = _BITS // 2
-    found = np.zeros(sums[0].shape)
-    flat = found.ravel()
-    there = np.flatnonzero(sums[0].ravel() | sums[1].ravel())  # many cells have no row
-    first, second = sums[0].ravel()[there], sums[1].ravel()[there]
-    high = first + (second >> bits)
-    low = second & (2**bits - 1)
-    with np.errstate(over="ignore"):
-        value = (high.astype(np.float64) * 2.0**bits + low) * 2.0 ** (top - _BITS)
-    large = np.abs(high) >= _EXACT
-    if large.any():
-        value[large] = _slowly((first, second), bits, large, _BITS - top)
-    flat[there] = value
+    found = np.empty(sums[0].shape)
+    first, second = (part.ravel() for part in sums)
+    flat = found.reshape(-1)
+    if kernels.join_two(first, second, bits, 2.0 ** (top - _BITS), _EXACT, flat):
+        large = np.abs(first + (second >> bits)) >= _EXACT
+        flat[large] = _slowly((first, second), bits, large, _BITS - top)
     return found
 
 

@@ -160,10 +160,15 @@ class Grid:
         target, there = work.target()
         absent = _narrow(keep, there)
         cells = np.flatnonzero(keep)
-        anchor = np.repeat(np.arange(len(part.anchors)), np.count_nonzero(keep, axis=1))
+        held = np.count_nonzero(keep, axis=1)
+        anchor = np.repeat(np.arange(part.anchors.start, part.anchors.stop), held)
+        entity = cells
+        if len(held) > 1 or part.entities.start:
+            first = part.entities.start - np.arange(len(held)) * len(part.entities)
+            entity = cells + np.repeat(first, held)
         return Cells(
-            anchor=anchor + part.anchors.start,
-            entity=cells - anchor * len(part.entities) + part.entities.start,
+            anchor=anchor,
+            entity=entity,
             target=target(cells),
             living=living,
             left_out=(unchosen, unassumed, absent),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sqlglot import exp
 
 from relcast.core.schema import Link
+from relcast.tasks import kernels
 from relcast.tasks.scan import Session
 from relcast.tasks.sql import present
 
@@ -71,8 +72,6 @@ class KeyIndex:
 
     def find(self, keys: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """Return the dense row of each key, -1 for a key of no row."""
-        # A difference beyond 64 bits wraps around to the other end, which is beyond as well.
-        with np.errstate(over="ignore"):
-            place = keys.astype(np.int64, copy=False) - np.int64(self.first)
-            place += 1
-        return self.rows.take(place, mode="clip")
+        found = np.empty(len(keys), dtype=np.int32)
+        kernels.find_rows(keys.astype(np.int64, copy=False), self.first, self.rows, found)
+        return found

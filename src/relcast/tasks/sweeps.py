@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.tasks import kernels
+
 __all__ = ["Windows", "counts", "distinct", "earliest", "extremes", "latest", "totals"]
 
 Integers = npt.NDArray[np.int64]
@@ -61,25 +63,25 @@ class Windows:
 
 def counts(entity: Integers, windows: Windows) -> Array:
     """Return the number of rows: int32[n, E]."""
-    ones = np.ones(int((windows.high - windows.low).max(initial=0)), dtype=np.int32)
-    return _added(entity, lambda rows: ones[: rows.stop - rows.start], windows, np.int32)
+    found = windows.empty(np.int32)
+    for n, anew, entering, leaving in windows.moves():
+        state = found[n]
+        state[:] = 0 if anew else found[n - 1]
+        kernels.count(state, entity[entering], 1)
+        if leaving.stop > leaving.start:
+            kernels.count(state, entity[leaving], -1)
+    return found
 
 
 def totals(entity: Integers, value: Integers, windows: Windows) -> Integers:
     """Return the sums of whole numbers: int64[n, E]. The caller sees to it that they fit."""
-    return _added(entity, lambda rows: value[rows], windows, np.int64)
-
-
-def _added(
-    entity: Integers, part: Callable[[slice], Array], windows: Windows, dtype: npt.DTypeLike
-) -> Array:
-    found = windows.empty(dtype)
+    found = windows.empty(np.int64)
     for n, anew, entering, leaving in windows.moves():
         state = found[n]
         state[:] = 0 if anew else found[n - 1]
-        np.add.at(state, entity[entering], part(entering))
+        kernels.add(state, entity[entering], value[entering], 1)
         if leaving.stop > leaving.start:
-            np.subtract.at(state, entity[leaving], part(leaving))
+            kernels.add(state, entity[leaving], value[leaving], -1)
     return found
 
 
@@ -119,12 +121,8 @@ def latest(entity: Integers, windows: Windows) -> Integers:
     done = int(windows.low[0]) if len(windows) else 0
     for n, (low, high) in enumerate(zip(windows.low.tolist(), windows.high.tolist(), strict=True)):
         done = max(done, low)
-        if high > done:
-            # Of several rows of an entity the last one stays.
-            state[entity[done:high]] = np.arange(done, high)
-            done = high
-        np.copyto(found[n], state)
-        found[n][state < low] = -1
+        kernels.last_places(state, entity[done : max(done, high)], done, low, found[n])
+        done = max(done, high)
     return found
 
 

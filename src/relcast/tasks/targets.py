@@ -101,33 +101,35 @@ def collect(
 
 
 def _kept(labels: Labels, dropped: Counter[str], *, targets: bool) -> Labels:
-    keep = labels.chosen
-    dropped[NOT_CHOSEN] += int((~keep).sum())
-    dropped[NOT_ASSUMED] += int((keep & ~labels.assumed).sum())
-    keep = keep & labels.assumed
+    keep = labels.chosen.copy()
+
+    def narrow(holds: npt.NDArray[np.bool_] | None, reason: str) -> None:
+        if holds is not None:
+            before = int(np.count_nonzero(keep))
+            np.logical_and(keep, holds, out=keep)
+            dropped[reason] += before - int(np.count_nonzero(keep))
+
+    dropped[NOT_CHOSEN] += len(keep) - int(np.count_nonzero(keep))
+    narrow(labels.assumed, NOT_ASSUMED)
     if not targets:
         return labels.take(keep)
-    present = labels.target.is_valid().to_numpy(zero_copy_only=False)
-    dropped[NO_TARGET] += int((keep & ~present).sum())
-    keep = keep & present
-    finite = _is_finite(labels.target)
-    dropped[NOT_FINITE] += int((keep & ~finite).sum())
-    keep = keep & finite
+    if labels.target.null_count:
+        narrow(labels.target.is_valid().to_numpy(zero_copy_only=False), NO_TARGET)
+    narrow(_is_finite(labels.target), NOT_FINITE)
     if labels.ranked:
-        empty = pc.list_value_length(labels.target).fill_null(0).to_numpy() == 0
-        dropped[EMPTY_LIST] += int((keep & empty).sum())
-        keep = keep & ~empty
+        lengths = pc.list_value_length(labels.target).fill_null(0).to_numpy()
+        narrow(lengths != 0, EMPTY_LIST)
     return labels.take(keep)
 
 
-def _is_finite(target: pa.Array) -> npt.NDArray[np.bool_]:
-    """Return whether each value, or all values of a forecast, are finite; NULL is."""
+def _is_finite(target: pa.Array) -> npt.NDArray[np.bool_] | None:
+    """Return whether each value, or all values of a forecast, are finite; NULL is. None: all."""
     if pa.types.is_floating(target.type):
-        values = target.fill_null(0.0).to_numpy(zero_copy_only=False)
-        return np.asarray(np.isfinite(values), dtype=np.bool_)
+        whole = target.fill_null(0.0) if target.null_count else target
+        return np.asarray(np.isfinite(whole.to_numpy(zero_copy_only=False)), dtype=np.bool_)
     if pa.types.is_fixed_size_list(target.type):
         return np.asarray(np.isfinite(_windows(target, missing=0.0)).all(axis=1), dtype=np.bool_)
-    return np.ones(len(target), dtype=np.bool_)
+    return None
 
 
 def _windows(target: pa.Array, missing: float = np.nan) -> npt.NDArray[np.float64]:
@@ -242,6 +244,14 @@ def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
         chunks = target.chunks if isinstance(target, pa.ChunkedArray) else [target]
         nothing = np.zeros((0, target.type.list_size))
         return np.concatenate([nothing, *(_windows(chunk) for chunk in chunks)])
+    if isinstance(target, pa.ChunkedArray) and _fits_float(target):
+        found = np.empty(len(target))
+        first = 0
+        for chunk in target.chunks:
+            # One copy: the values at once to where they stay.
+            found[first : first + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+            first += len(chunk)
+        return found
     if pa.types.is_boolean(target.type):
         target = target.cast(pa.uint8())
     values = target.cast(pa.float64(), safe=False)
@@ -250,6 +260,13 @@ def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     if isinstance(values, pa.ChunkedArray):
         return values.to_numpy().astype(np.float64, copy=False)  # type: ignore[no-any-return]
     return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)  # type: ignore[no-any-return]
+
+
+def _fits_float(target: pa.ChunkedArray) -> bool:
+    """Return whether these are numbers or truth values of plain types, none of them NULL."""
+    kind = target.type
+    plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return bool(plain) and target.null_count == 0
 
 
 def _parts(target: pa.Array | pa.ChunkedArray) -> list[pa.Array]:

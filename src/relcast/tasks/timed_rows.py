@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from relcast.pql.ast import AggregationKind
+from relcast.tasks import kernels
 from relcast.tasks.batches import Histogram, count_by_time
 from relcast.tasks.conditions import number
 from relcast.tasks.fact_rows import rows_by_key
@@ -167,32 +168,36 @@ class RowSource:
         time, entity = _whole(rows, "time"), rows.column("entity").to_numpy()
         order = None
         if self._index is not None:
-            time, entity, order = self._of_entities(self._index, time, entity)
+            ordered = "value" in rows.column_names
+            time, entity, order = self._of_entities(self._index, time, entity, ordered=ordered)
         if (time[1:] < time[:-1]).any():
             by_time = np.argsort(time, kind="stable")
             time, entity = time[by_time], entity[by_time]
-            order = by_time if order is None else order[by_time]
+            order = order[by_time] if order is not None and len(order) else by_time
         return time, entity.astype(np.int64, copy=False), order
 
     def _of_entities(
-        self, index: KeyIndex, time: Times, key: npt.NDArray[Any]
+        self, index: KeyIndex, time: Times, key: npt.NDArray[Any], *, ordered: bool
     ) -> tuple[Times, npt.NDArray[Any], npt.NDArray[np.int64] | None]:
-        """Return times and entities of the rows whose key names one, and which rows; None: all."""
+        """Return times and entities of the rows whose key names one, and which rows; None: all.
+
+        Unless ``ordered`` nobody asks which rows they are, and that is left empty.
+        """
         edges = np.linspace(0, len(time), self._session.threads + 1).astype(np.int64).tolist()
         parts = [slice(start, stop) for start, stop in pairwise(edges)]
         with ThreadPoolExecutor(len(parts)) as pool:
             found = list(pool.map(lambda part: index.find(key[part]), parts))
-            known = list(pool.map(lambda entity: np.flatnonzero(entity >= 0), found))
-            ends = np.cumsum([0, *map(len, known)]).tolist()
+            ends = np.cumsum([0, *(np.count_nonzero(rows >= 0) for rows in found)]).tolist()
             if ends[-1] == len(time):
                 return time, np.concatenate(found), None
-            times, entities, order = (np.empty(ends[-1], dtype=np.int64) for _ in range(3))
+            times, entities = (np.empty(ends[-1], dtype=np.int64) for _ in range(2))
+            order = np.empty(ends[-1] if ordered else 0, dtype=np.int64)
 
             def keep(n: int) -> None:
-                place = slice(ends[n], ends[n + 1])
-                times[place] = time[parts[n]].take(known[n])
-                entities[place] = found[n].take(known[n])
-                np.add(known[n], parts[n].start, out=order[place])
+                place, part = slice(ends[n], ends[n + 1]), parts[n]
+                kernels.keep_rows(
+                    found[n], time[part], part.start, times[place], entities[place], order[place]
+                )
 
             list(pool.map(keep, range(len(parts))))
         return times, entities, order
