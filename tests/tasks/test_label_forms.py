@@ -709,6 +709,18 @@ def test_a_past_window_is_read_as_it_was_known(tmp_path: Path) -> None:
     assert later.tolist() == [3.0]  # type: ignore[union-attr]
 
 
+def test_each_window_of_a_forecast_moved_back_is_read_from_where_it_lies(tmp_path: Path) -> None:
+    world = shop([buy(1, 1, -1, 20), buy(2, 1, 1, 20)], articles=[(20, "red", 2, None)])
+    text = (
+        "PREDICT COUNT(purchases.* WHERE NOT articles.colour = 'red', 0, 7) FORECAST 2 TIMEFRAMES "
+        "FOR EACH customers.id"
+    )
+    snapshot, query = opened(world, tmp_path, text)
+    # Behind the anchor the article is not known yet, so that it is not red; ahead it is.
+    found = evaluate_target(snapshot, query, [0], [A.value], windows_back=1)
+    assert found.tolist() == [[1.0, 0.0]]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("text", "shape"),
     [

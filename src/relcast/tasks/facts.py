@@ -175,7 +175,9 @@ class Fact:
         if as_of and self.sight is Sight.either:
             high = column(f"high_{self.number}", "bounds")
             ahead = exp.GT(this=high, expression=moment.copy())
-            tests.append(exp.paren(exp.or_(both(ahead, *self._filter(None)), both(*as_of))))
+            behind = exp.LTE(this=high.copy(), expression=moment.copy())
+            seen = exp.or_(both(ahead, *self._filter(None)), both(behind, *as_of))
+            tests.append(exp.paren(seen))
         else:
             tests += as_of
         staged = exp.to_table(self.name).as_(_FACT, quoted=True, table=True)
