@@ -19,7 +19,7 @@ from relcast.core.schema import TaskType
 from relcast.pql import check
 from relcast.pql.ast import aggregations
 from tests.properties.label_cases import Drawn, draw
-from tests.properties.label_checks import Seen, agree, compare, labels
+from tests.properties.label_checks import Seen, agree, compare, compare_everywhere, labels
 from tests.properties.label_forms import forms
 from tests.properties.label_oracle import Ambiguous, chain
 from tests.properties.label_worlds import draw_case, permuted, shifted
@@ -178,6 +178,12 @@ def _run(seeds: range, root: Path) -> None:
     # SQL alone took all that have anchors; of a hundred cases arrays took a good part.
     assert seen.engines > 0.5 * len(seeds)
     assert len(seeds) < 100 or seen.arrays > 0.15 * seen.engines
+
+
+def test_a_window_ahead_of_a_moved_forecast_is_not_read_as_of_the_anchor(tmp_path: Path) -> None:
+    """Found by the long campaign: an inner filter a hop away, four windows moved two back."""
+    drawn = draw(4173)
+    compare_everywhere(drawn, drawn.case.world.snapshot(tmp_path), back=2)
 
 
 def test_arrays_take_part_of_the_cases(tmp_path: Path) -> None:
