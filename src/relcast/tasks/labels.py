@@ -34,7 +34,7 @@ _CHOSEN = "chosen_entities"
 
 @dataclass(frozen=True)
 class Labels:
-    """What a batch of examples is, in ascending order of ``pair``.
+    """What a batch of examples is: in order of (anchor, entity), or as they were given.
 
     Attributes:
         entity: int64[n] dense entity rows.
@@ -52,7 +52,6 @@ class Labels:
         ranked: Whether the target is ranked, so that an empty list tells nothing.
     """
 
-    pair: npt.NDArray[np.int64]
     entity: npt.NDArray[np.int64]
     anchor: npt.NDArray[np.int64]
     target: pa.Array
@@ -69,7 +68,6 @@ class Labels:
         if keep.all():
             return self
         return Labels(
-            pair=self.pair[keep],
             entity=self.entity[keep],
             anchor=self.anchor[keep],
             target=self.target.filter(pa.array(keep)),
@@ -183,7 +181,7 @@ class Labeller:
     def pairs(self, entity: npt.NDArray[np.int64], anchor: Times) -> Iterator[Labels]:
         """Yield the given (entity row, anchor) examples, eligible or not, in batches, in order.
 
-        ``Labels.anchor`` is meaningless here; ``pair`` is the example's place.
+        ``Labels.anchor`` is meaningless here.
         """
         self._stage()
         size = self._batch // self._weight_of_a_pair(anchor)
@@ -204,7 +202,6 @@ class Labeller:
         for part, cells in grid.evaluated(moments, len(anchors), self._batch):
             everything = np.ones(len(cells.entity), dtype=np.bool_)
             yield Labels(
-                pair=cells.anchor * self.rows + cells.entity,
                 entity=cells.entity,
                 anchor=cells.anchor,
                 target=cells.target,
@@ -240,7 +237,6 @@ class Labeller:
         if len(begins) < len(pair):
             rows = rows.drop_columns(["target"]).take(pa.array(begins))
         return Labels(
-            pair=pair[begins],
             entity=_integers(rows, "entity"),
             anchor=_integers(rows, "anchor"),
             target=target,
