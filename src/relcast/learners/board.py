@@ -14,13 +14,16 @@ from relcast.learners.deadline import Deadline
 from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
+from relcast.learners.learner import Settings, Trained, Work
 from relcast.learners.metrics import metrics_of
 from relcast.learners.plan import ModelPlan
-from relcast.learners.protocol import Predictor
-from relcast.learners.training import Fold, Settings, Trained, train_trees
+from relcast.learners.protocol import Fold, Predictor
+from relcast.learners.training import train_trees
+from relcast.learners.trees import TreeModel
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
+    from relcast.pql.ast import CheckedQuery
     from relcast.relations import Relations
 
 __all__ = ["Board", "Contender"]
@@ -71,27 +74,33 @@ class Board:
         self._stage.update(detail=f"baseline: {baseline.name}")
         self._report(baseline.name, None, None, self.metric, contender.value)
 
-    def train(self, features: FeatureSet, deadline: Deadline) -> Trained:
+    def train(
+        self, query: CheckedQuery, features: FeatureSet, deadline: Deadline
+    ) -> Trained[TreeModel]:
         """Train trees, score what comes out and report every trial.
 
         No trial begins when ``deadline`` has passed.
         """
         began = time.monotonic()
+        settings = Settings(
+            self.plan.budget(),
+            self.metric,
+            self.plan.seed,
+            self.threads,
+            deadline,
+            calibrate=self.plan.calibrate,
+        )
         trained = train_trees(
-            self.relations,
-            self.folds.target,
-            features,
-            self.folds.train,
-            self.folds.validation,
-            Settings(
-                self.plan.budget(),
-                self.metric,
-                self.plan.seed,
-                self.threads,
-                deadline,
-                calibrate=self.plan.calibrate,
-            ),
-            self._on_iteration,
+            Work(
+                self.relations,
+                query,
+                self.folds.target,
+                self.folds.train,
+                self.folds.validation,
+                features,
+                settings,
+                self._on_iteration,
+            )
         )
         for trial in trained.trials:
             value = trial.validation if np.isfinite(trial.validation) else None
@@ -104,7 +113,7 @@ class Board:
                     trial.seconds,
                     trial.number,
                     trial.iterations,
-                    trial.config.to_json(),
+                    trial.config,
                 )
             )
             self._report(name, trial.number, trial.iterations, self.metric, value)
@@ -156,7 +165,7 @@ class Board:
         }
         return Contender(predictor, said, self.value(self.folds.validation, said["validation"]))
 
-    def _trees_contender(self, trained: Trained) -> Contender:
+    def _trees_contender(self, trained: Trained[TreeModel]) -> Contender:
         """Score trees; after a refit, validation is scored by the blend that never saw its rows."""
         published = self._contender(trained.model)
         if trained.model is trained.validated:

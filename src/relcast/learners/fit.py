@@ -71,6 +71,6 @@ def fit(
         stage.update(1)
         trained = None
         if budget.experiments > 0 and len(features.features):
-            trained = board.train(features, deadline)
+            trained = board.train(asked, features, deadline)
     with progress.stage("Evaluation", total=4, unit="steps") as stage:
         return publish(board, asked, table.snapshot_id, trained, stage)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from relcast.core.errors import ModelError
 from relcast.core.schema import TaskType
 from relcast.learners.plan import Regime
-from relcast.learners.protocol import Asked, Target
-from relcast.learners.training import Fold
+from relcast.learners.protocol import Asked, Fold, Target
 from relcast.pql.ast import CheckedQuery
 from relcast.pql.support import require_supported
 from relcast.tasks.anchors import Frame

@@ -16,8 +16,19 @@ from relcast.core.schema import TaskType
 
 if TYPE_CHECKING:
     from relcast.relations import Relations
+    from relcast.tasks import Lists
 
-__all__ = ["Asked", "Contributions", "Packed", "Predictor", "Reason", "Target"]
+__all__ = [
+    "Asked",
+    "Contributions",
+    "Fold",
+    "Packed",
+    "Predictor",
+    "Ranked",
+    "Ranker",
+    "Reason",
+    "Target",
+]
 
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -60,17 +71,67 @@ class Target:
     """What is predicted.
 
     Attributes:
-        task_type: Binary, multiclass or regression.
-        classes: Of a multiclass task, in the order of their indices.
+        task_type: The task.
+        classes: Of a multiclass or multilabel task, in the order of their indices.
+        horizon: Windows ahead that a forecast has; 1 for other tasks.
+        items: Of a link prediction, the table whose rows are predicted; else None.
+        top: Of a ranking or link prediction, how many the query asks for; else None.
     """
 
     task_type: TaskType
     classes: tuple[Any, ...] | None = None
+    horizon: int = 1
+    items: str | None = None
+    top: int | None = None
 
     @property
     def width(self) -> int:
-        """Number of classes of a multiclass task; else 1."""
-        return len(self.classes) if self.classes is not None else 1
+        """Values per example: classes (multiclass, multilabel), windows (forecasting), else 1."""
+        return len(self.classes) if self.classes is not None else self.horizon
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The examples of one split.
+
+    Attributes:
+        asked: What is asked, n examples.
+        label: float64[n]: 0 or 1, a number, or the index of a class; float64[n, horizon] for
+            forecasting; float64[n, 0] where the target is a list.
+        weight: float64[n]; None weighs all alike.
+        lists: n lists: indices of classes (multilabel) or dense rows of the item table (links);
+            None where the target is no list.
+    """
+
+    asked: Asked
+    label: Float
+    weight: Float | None
+    lists: Lists | None = None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: Index, weight: Float | None) -> Fold:
+        """Return the chosen examples with new weights."""
+        lists = None if self.lists is None else self.lists.take(rows)
+        return Fold(self.asked.take(rows), self.label[rows], weight, lists)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best items of n entities, best first.
+
+    Attributes:
+        items: int64[n, k] dense rows of the item table, or indices of classes; -1 fills a row up
+            that has fewer.
+        scores: float64[n, k], descending in each row; NaN where the item is -1.
+    """
+
+    items: Index
+    scores: Float
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 class Reason(TypedDict):
@@ -123,12 +184,39 @@ class Predictor(Protocol):
         """The name that the leaderboard shows."""
 
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
-        """Return probabilities or values: float64[n], or float64[n, classes]."""
+        """Return probabilities or values: float64[n], or float64[n, width] (see ``Target``)."""
 
     def explain(
         self, relations: Relations, asked: Asked, *, top: int, threads: int
     ) -> Contributions:
         """Return the ``top`` strongest reasons of each row."""
+
+    def pack(self) -> Packed:
+        """Return what a bundle needs to build it again."""
+
+
+class Ranker(Protocol):
+    """A fitted learner of a ranking: it orders items instead of giving values."""
+
+    @property
+    def name(self) -> str:
+        """The name that the leaderboard shows."""
+
+    def rank(
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        k: int,
+        among: Index | None = None,
+        threads: int,
+    ) -> Ranked:
+        """Return the ``k`` best of all items, or of ``among`` (int64, dense rows)."""
+
+    def explain_items(
+        self, relations: Relations, asked: Asked, items: Index, *, top: int, threads: int
+    ) -> Contributions:
+        """Return the ``top`` strongest reasons of each (example, item) pair, items int64[n]."""
 
     def pack(self) -> Packed:
         """Return what a bundle needs to build it again."""

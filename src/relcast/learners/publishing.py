@@ -15,10 +15,10 @@ from relcast.learners.certificate import make_certificate
 from relcast.learners.evaluation import Evaluation, Split, evaluate_split, verdict
 from relcast.learners.folds import Folds
 from relcast.learners.importance import Importance, tree_importance
+from relcast.learners.learner import Trained
 from relcast.learners.lineage import hardware, versions
 from relcast.learners.model import FittedModel
 from relcast.learners.scores import Scores, to_output
-from relcast.learners.training import Trained
 from relcast.learners.trees import TreeModel
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ Float = npt.NDArray[np.float64]
 
 
 def publish(
-    board: Board, query: CheckedQuery, snapshot_id: str, trained: Trained | None, stage: Stage
+    board: Board,
+    query: CheckedQuery,
+    snapshot_id: str,
+    trained: Trained[TreeModel] | None,
+    stage: Stage,
 ) -> FittedModel:
     """Return the model of a board's winner with everything that is known about it."""
     folds, plan, relations = board.folds, board.plan, board.relations
@@ -124,7 +128,7 @@ def _splits(board: Board, said: Mapping[str, Float]) -> dict[str, Split]:
     }
 
 
-def _lineage(board: Board, trained: Trained | None) -> dict[str, Any]:
+def _lineage(board: Board, trained: Trained[TreeModel] | None) -> dict[str, Any]:
     folds = board.folds
     return {
         "versions": versions(),

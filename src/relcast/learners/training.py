@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +17,10 @@ from relcast.core.schema import TaskType
 from relcast.learners import boosting
 from relcast.learners.blending import greedy_weights
 from relcast.learners.calibration import Calibration, choose_calibration
-from relcast.learners.deadline import Deadline
 from relcast.learners.evaluation import better
+from relcast.learners.learner import Report, Settings, Trained, Trial, Work
 from relcast.learners.metrics import is_greater_better, metrics_of
-from relcast.learners.plan import Budget
-from relcast.learners.protocol import Asked, Target
+from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
 from relcast.learners.search import Effort, Search, effort
 from relcast.learners.support import clocks
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
     from relcast.relations import Relations
 
-__all__ = ["Fold", "Settings", "Trained", "Trial", "train_trees"]
+__all__ = ["train_trees"]
 
 Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
@@ -41,71 +39,6 @@ _MOST_IN_MEMORY = 2**30
 _SCREEN_ROWS = 20_000
 _SCREEN_ITERATIONS = 120
 _KEPT_GAIN = 0.9995
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """The examples of one split: what is asked, labels float64[n], weights float64[n] or None."""
-
-    asked: Asked
-    label: Float
-    weight: Float | None
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def take(self, rows: npt.NDArray[np.int64], weight: Float | None) -> Fold:
-        """Return the chosen examples with new weights."""
-        return Fold(self.asked.take(rows), self.label[rows], weight)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What training is told: the budget, the deciding metric, seed, threads and deadline.
-
-    Attributes:
-        deadline: When no further trial begins and a running one stops.
-    """
-
-    budget: Budget
-    metric: str
-    seed: int
-    threads: int
-    deadline: Deadline
-    calibrate: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One set of settings that was tried, with its tune metric on validation."""
-
-    number: int
-    config: boosting.TreeConfig
-    iterations: int
-    validation: float
-    seconds: float
-    out_of_time: bool
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a training.
-
-    Attributes:
-        model: What can be published: refitted where the budget says so.
-        validated: The same blend before the refit, which the validation figures are of.
-        trials: Every trial.
-        report: Rows and features used and left out.
-    """
-
-    model: TreeModel
-    validated: TreeModel
-    trials: tuple[Trial, ...]
-    report: Mapping[str, Any] = field(default_factory=dict)
-
-
-Report = Callable[[int, int, str, float], None]
-"""Called with trial, iteration, the name of the early stopping metric and its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +61,10 @@ class _Scaling:
         return np.asarray(np.clip((label - self.centre) / self.scale, -1e15, 1e15))
 
 
-def train_trees(
-    relations: Relations,
-    target: Target,
-    features: FeatureSet,
-    train: Fold,
-    valid: Fold,
-    settings: Settings,
-    report: Report,
-) -> Trained:
-    """Train a blend of trees.
-
-    Args:
-        relations: The snapshot's arrays.
-        target: What is predicted.
-        features: Candidates; screening keeps the ones that carry gain.
-        train: Training examples, n > 0.
-        valid: Validation examples, n > 0.
-        settings: Budget, metric, seed, threads, deadline.
-        report: Where trials report to.
-    """
+def train_trees(work: Work) -> Trained[TreeModel]:
+    """Train a blend of trees; screening keeps the candidate features that carry gain."""
+    relations, target, features = work.relations, work.target, work.features
+    train, valid, settings, report = work.train, work.valid, work.settings, work.report
     budget = settings.budget
     sample = sample_rows(
         train.label,
@@ -172,23 +89,23 @@ def train_trees(
     )
     trees = TreeModel("trees", target, features, (), classes=classes)
     scaling = _Scaling.of(target, train.label)
-    work = _Work(relations, trees, scaling, settings, report)
+    grove = _Grove(relations, trees, scaling, settings, report)
     candidates = len(features.features)
-    screened, left_out = work.screen(train, valid)
+    screened, left_out = grove.screen(train, valid)
     trees = replace(
         trees,
         features=screened,
         centre=scaling.centre,
         scale=scaling.scale,
     )
-    work = _Work(relations, trees, scaling, settings, report)
-    matrix = work.matrix(train)
-    check = work.matrix(valid)
-    grown = work.search(matrix, train, check, valid)
-    validated = work.blend(grown, check, valid)
+    grove = _Grove(relations, trees, scaling, settings, report)
+    matrix = grove.matrix(train)
+    check = grove.matrix(valid)
+    grown = grove.search(matrix, train, check, valid)
+    validated = grove.blend(grown, check, valid)
     model = validated
     if budget.refit:
-        model = work.refit(validated, [matrix, check], train, valid)
+        model = grove.refit(validated, [matrix, check], train, valid)
     notes: dict[str, Any] = {
         "training_rows": sample.report,
         "validation_rows": checked.report,
@@ -202,7 +119,7 @@ def train_trees(
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Grove:
     relations: Relations
     trees: TreeModel
     scaling: _Scaling
@@ -326,16 +243,17 @@ class _Work:
             settings.seed,
         )
         best: Trial | None = None
+        chosen: boosting.TreeConfig | None = None
         for number in range(plan.trials):
             if found and settings.deadline.passed():
                 trial, member = found[-1]
                 found[-1] = (replace(trial, out_of_time=True), member)
                 break
-            config = proposals.propose(number, None if best is None else best.config)
+            config = proposals.propose(number, chosen)
             trial, member = self._trial(number, config, plan, data, held_out, check, valid)
             found.append((trial, member))
             if best is None or better(settings.metric, trial.validation, best.validation):
-                best = trial
+                best, chosen = trial, config
         return found
 
     def _trial(
@@ -364,7 +282,7 @@ class _Work:
         member = Member(grown.text, 1.0, grown.iterations, settings)
         value = self.measure(replace(self.trees, members=(member,)), check, valid)
         seconds = time.monotonic() - began
-        trial = Trial(number, config, grown.iterations, value, seconds, grown.out_of_time)
+        trial = Trial(number, config.to_json(), grown.iterations, value, seconds, grown.out_of_time)
         return trial, member
 
     def measure(self, model: TreeModel, check: Values, valid: Fold) -> float:

@@ -1,0 +1,104 @@
+"""What every learner is trained from, and what it hands to the board.
+
+A learner is a function from ``Work`` to ``Trained``. It sees training and validation rows only; the
+test split is for ``fit`` to measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from relcast.learners.deadline import Deadline
+from relcast.learners.plan import Budget
+from relcast.learners.protocol import Fold, Predictor, Ranker, Target
+
+if TYPE_CHECKING:
+    from relcast.learners.features import FeatureSet
+    from relcast.pql.ast import CheckedQuery
+    from relcast.relations import Relations
+
+__all__ = ["Learner", "Report", "Settings", "Trained", "Trial", "Work"]
+
+P = TypeVar("P", bound=Predictor | Ranker)
+
+Report = Callable[[int, int, str, float], None]
+"""Called with trial, iteration, the name of the early stopping metric and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What training is told: the budget, the deciding metric, seed, threads and deadline.
+
+    Attributes:
+        deadline: When no further trial begins and a running one stops.
+    """
+
+    budget: Budget
+    metric: str
+    seed: int
+    threads: int
+    deadline: Deadline
+    calibrate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one learner is given.
+
+    Attributes:
+        relations: The snapshot's arrays.
+        query: The checked query.
+        target: What is predicted.
+        train, valid: The folds, neither of them empty.
+        features: Candidate features of the examples; may have none.
+        settings: Budget, metric, seed, threads, deadline.
+        report: Where trials report to.
+    """
+
+    relations: Relations
+    query: CheckedQuery
+    target: Target
+    train: Fold
+    valid: Fold
+    features: FeatureSet
+    settings: Settings
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One set of settings that was tried, with its tune metric on validation.
+
+    Attributes:
+        config: The settings, JSON-ready.
+        iterations: Trees, or epochs.
+    """
+
+    number: int
+    config: Mapping[str, Any]
+    iterations: int
+    validation: float
+    seconds: float
+    out_of_time: bool
+
+
+@dataclass(frozen=True)
+class Trained(Generic[P]):
+    """What came of a training; ``P`` is ``Predictor`` or ``Ranker``.
+
+    Attributes:
+        model: What can be published: refitted where the budget says so.
+        validated: The same before the refit, which the validation figures are of.
+        trials: Every trial.
+        report: Rows and features used and left out, JSON-ready.
+    """
+
+    model: P
+    validated: P
+    trials: tuple[Trial, ...]
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+
+Learner = Callable[[Work], Trained[P]]
