@@ -10,22 +10,22 @@ import numpy.typing as npt
 
 from relcast.core.errors import ModelError
 from relcast.core.schema import TaskType
+from relcast.learners.balance import check_balance
 from relcast.learners.plan import Regime
 from relcast.learners.protocol import Asked, Fold, Target
-from relcast.pql.ast import CheckedQuery
-from relcast.pql.support import require_supported
+from relcast.pql.ast import CheckedQuery, ProblemKind
 from relcast.tasks.anchors import Frame
 
 if TYPE_CHECKING:
     from relcast.tasks import Examples
 
-__all__ = ["Folds", "label_known_at", "make_folds"]
+__all__ = ["Folds", "label_known_at", "make_folds", "target_of"]
 
 Index = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
-_FEW = 10
+_MULTILABEL = frozenset({TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING})
 _LARGEST = 1e153
 _UNUSABLE = "their target is no number, or so large (beyond 1e153) that its square is none."
 
@@ -64,35 +64,50 @@ def label_known_at(query: CheckedQuery, anchor: Index) -> Index:
     return known
 
 
+def target_of(examples: Examples, query: CheckedQuery) -> Target:
+    """Return what a query's examples are to be predicted: the task, its classes, horizon, items."""
+    named = {TaskType.MULTICLASS_CLASSIFICATION, *_MULTILABEL}
+    problem, items = query.query.problem, query.items
+    ranked = problem is not None and problem.kind is ProblemKind.RANK
+    return Target(
+        task_type=query.task_type,
+        classes=tuple(examples.classes or ()) if query.task_type in named else None,
+        horizon=query.forecast_length or 1,
+        items=None if items is None else items.to,
+        top=problem.number if problem is not None and ranked else None,
+    )
+
+
 def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds:
-    """Split examples into folds.
+    """Split examples of any task type into folds.
 
     In the frozen regime rows of validation and test see nothing after the first anchor of their
-    split. Raises ``pql.task_not_supported_yet``, ``model.no_labels``, ``model.no_training_rows``,
-    ``model.no_validation_rows`` and
+    split. Raises ``model.no_labels``, ``model.no_training_rows``, ``model.no_validation_rows`` and
     ``model.one_class``.
     """
-    require_supported(query)
-    if examples.target is None or examples.split is None:
+    lists = examples.lists
+    split, values = examples.split, examples.target
+    if (values is None and lists is None) or split is None:
         raise ModelError(
             "The training table has no targets or no splits",
             code="model.no_labels",
             hint="Fit on a training table, not on a prediction table.",
         )
-    usable = np.abs(examples.target) <= _LARGEST  # NaN is not
+    label = np.zeros((len(examples), 0)) if values is None else values
+    sound = np.abs(label) <= _LARGEST  # NaN is not
+    usable = sound if sound.ndim == 1 else sound.all(axis=1)
     dropped = int(len(usable) - usable.sum())
-    multiclass = query.task_type is TaskType.MULTICLASS_CLASSIFICATION
-    target = Target(query.task_type, tuple(examples.classes or ()) if multiclass else None)
+    target = target_of(examples, query)
 
     def fold(number: int) -> Fold:
-        rows = np.flatnonzero(usable & (examples.split == number))
+        rows = np.flatnonzero(usable & (split == number))
         anchor = None if examples.anchor is None else examples.anchor[rows]
         known = anchor
         if regime == "frozen" and number != _TRAIN and anchor is not None and len(anchor):
             known = np.minimum(anchor, anchor.min())
         weight = None if examples.weight is None else examples.weight[rows]
-        label = (examples.target if examples.target is not None else np.zeros(0))[rows]
-        return Fold(Asked(examples.entity[rows], anchor, known), label, weight)
+        chosen = None if lists is None else lists.take(rows)
+        return Fold(Asked(examples.entity[rows], anchor, known), label[rows], weight, chosen)
 
     train, validation, test = fold(_TRAIN), fold(_VALIDATION), fold(_TEST)
     hint = "Choose another split, a shorter window, or a smaller timeframe_step."
@@ -105,39 +120,9 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
                 code=f"model.no_{name}_rows",
                 hint=hint,
             )
-    warnings = _check_classes(target, train, validation, test)
+    warnings = check_balance(target, train, validation, test)
     if dropped:
         warnings.append(f"{dropped:,} rows were left out: {_UNUSABLE}")
-    named = None if multiclass or examples.classes is None else tuple(examples.classes)
+    binary = target.task_type is TaskType.BINARY_CLASSIFICATION
+    named = tuple(examples.classes) if binary and examples.classes is not None else None
     return Folds(target, train, validation, test, dropped, tuple(warnings), named)
-
-
-def _check_classes(target: Target, train: Fold, validation: Fold, test: Fold) -> list[str]:
-    if target.task_type is TaskType.REGRESSION:
-        return []
-    names: list[Any] = list(target.classes) if target.classes is not None else [False, True]
-    count = np.bincount(train.label.astype(np.int64), minlength=len(names))
-    if int((count > 0).sum()) < 2:
-        only = names[int(count.argmax())]
-        raise ModelError(
-            f"All {len(train):,} training rows have the target {only}",
-            code="model.one_class",
-            hint="Ask for something that happens to some entities and not to others: "
-            "another threshold, a longer window, or a wider population.",
-        )
-    warnings = []
-    few = [f"{names[i]!s}: {int(n)}" for i, n in enumerate(count) if n < _FEW]
-    if few:
-        listed = ", ".join(few[:10]) + (f" and {len(few) - 10} more" if len(few) > 10 else "")
-        warnings.append(
-            f"Few training rows of a class ({listed}); its scores are little more than a guess."
-        )
-    if target.task_type is TaskType.BINARY_CLASSIFICATION:
-        for name, fold in (("validation", validation), ("test", test)):
-            positives = int(fold.label.sum())
-            if len(fold) and min(positives, len(fold) - positives) < _FEW:
-                warnings.append(
-                    f"The {name} split has {positives:,} true rows of {len(fold):,}; "
-                    "its figures are uncertain."
-                )
-    return warnings

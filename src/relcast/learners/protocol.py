@@ -5,9 +5,9 @@ A learner is fitted, predicts, explains itself, and is packed into numbers and J
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = [
     "Fold",
     "Packed",
     "Predictor",
+    "Quantiles",
     "Ranked",
     "Ranker",
     "Reason",
@@ -116,6 +117,39 @@ class Fold:
         lists = None if self.lists is None else self.lists.take(rows)
         return Fold(self.asked.take(rows), self.label[rows], weight, lists)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Fold]) -> Fold:
+        """Return the examples of several folds of one task, one after another."""
+        from relcast.tasks import Lists
+
+        asked = [part.asked for part in parts]
+        weight = None
+        if any(part.weight is not None for part in parts):
+            weight = np.concatenate(
+                [np.ones(len(p)) if p.weight is None else p.weight for p in parts]
+            )
+        lists = [part.lists for part in parts if part.lists is not None]
+        whole = None
+        if lists:
+            ends = np.cumsum(np.concatenate([each.lengths for each in lists]), dtype=np.int64)
+            values = np.concatenate([each.values for each in lists])
+            whole = Lists(np.append(np.int64(0), ends), values)
+        return cls(
+            Asked(
+                np.concatenate([each.entity for each in asked]),
+                _all_or_none([each.anchor for each in asked]),
+                _all_or_none([each.known for each in asked]),
+            ),
+            np.concatenate([part.label for part in parts]),
+            weight,
+            whole,
+        )
+
+
+def _all_or_none(parts: Sequence[Index | None]) -> Index | None:
+    given = [part for part in parts if part is not None]
+    return np.concatenate(given) if len(given) == len(parts) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
@@ -193,6 +227,16 @@ class Predictor(Protocol):
 
     def pack(self) -> Packed:
         """Return what a bundle needs to build it again."""
+
+
+@runtime_checkable
+class Quantiles(Protocol):
+    """A predictor of numbers that can also say how sure it is."""
+
+    def quantiles(
+        self, relations: Relations, asked: Asked, *, levels: Sequence[float], threads: int
+    ) -> Float:
+        """Return float64[n, levels], or float64[n, horizon, levels], ascending in levels."""
 
 
 class Ranker(Protocol):
