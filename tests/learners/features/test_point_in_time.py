@@ -102,3 +102,33 @@ def test_a_changed_past_moves_features(tmp_path):
     moved = (values != changed) & ~(np.isnan(values) & np.isnan(changed))
     names = [f.name for f, m in zip(made.features, moved.any(axis=0), strict=True) if m]
     assert any("events.amount" in name for name in names)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frozen_examples_see_what_is_known_and_the_calendar_of_their_anchor(seed, tmp_path):
+    """As of ``known`` everything is what it was then; ages and the calendar go on to the anchor."""
+    db = random_database(seed)
+    relations = build(db.snapshot(tmp_path))
+    made = FeatureSet.generate(relations, query_for(relations.graph, seed), budget=2000)
+    rows, known, _ = examples(relations, db, (20, 35))
+    anchors = known + 3 * 365 * 86_400 * 10**9 // 7
+    frozen = made.compute(relations, rows, anchors, known=known).values
+    then = made.compute(relations, rows, known).values
+    later = made.compute(relations, rows, anchors).values
+    clock = [f.recipe.family == "calendar" for f in made.features]
+    aged = [f.recipe.measure == "age" for f in made.features]
+    names = [f.name for f in made.features]
+    gap = names.index("days from what is known to the anchor")
+    np.testing.assert_allclose(frozen[:, gap], 3 * 365 / 7, rtol=1e-6)
+    assert (then[:, gap] == 0).all()
+    for k in range(len(names)):
+        if k == gap:
+            continue
+        if clock[k]:
+            same(frozen[:, [k]], later[:, [k]], [names[k]])
+        elif aged[k]:
+            np.testing.assert_allclose(frozen[:, k], then[:, k] + 3 * 365 / 7, rtol=1e-4)
+        else:
+            same(frozen[:, [k]], then[:, [k]], [names[k]])
+    moved = made.compute(relations, rows, known, known=anchors).values
+    same(moved, then, names)

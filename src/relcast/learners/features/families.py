@@ -72,8 +72,8 @@ def asked(resolver: Resolver, stream: Stream) -> tuple[Rows, Rows, Rows | None]:
     """
     owners = resolver.owners(stream)
     if stream.down and not stream.seed:
-        return owners, resolver.anchors, None
-    (rows, anchors), inverse = unique_pairs(owners, resolver.anchors)
+        return owners, resolver.asof, None
+    (rows, anchors), inverse = unique_pairs(owners, resolver.asof)
     return rows, anchors, inverse
 
 
@@ -250,12 +250,12 @@ def _own(resolver: Resolver, features: Sequence[Feature]) -> Block:
         raise AssertionError("a recipe of the family own has a column")
     table = resolver.relations.table(value.table)
     rows = resolver.seed(recipe.seed)
-    known = rows_known(table, rows, None if resolver.timeless else resolver.anchors)
+    known = rows_known(table, rows, None if resolver.timeless else resolver.asof)
     rows = np.where(known, rows, -1)
     column = table.column(value.column)
 
     def fill(part: slice) -> Float:
-        at, anchors = rows[part], resolver.anchors[part]
+        at, anchors, asof = rows[part], resolver.anchors[part], resolver.asof[part]
         columns = []
         for feature in features:
             measure = feature.recipe.measure
@@ -266,7 +266,7 @@ def _own(resolver: Resolver, features: Sequence[Feature]) -> Block:
                 found = _translated(np.where(codes < 0, np.nan, codes), index[feature.name])
             else:
                 time = np.append(column.values, NOT_A_TIME)[at]
-                found = _moment(measure, time, anchors)
+                found = _moment(measure, time, anchors, asof)
             columns.append(found)
         return np.stack(columns, axis=1)
 
@@ -281,11 +281,11 @@ def _own(resolver: Resolver, features: Sequence[Feature]) -> Block:
     return Block(len(rows), None, fill)
 
 
-def _moment(measure: str, time: Rows, anchors: Rows) -> Float:
-    """Return a time as a feature; one later than the anchor had not been written yet."""
+def _moment(measure: str, time: Rows, anchors: Rows, asof: Rows) -> Float:
+    """Return a time as a feature; one later than what is known had not been written yet."""
     from relcast.relations import NOT_A_TIME
 
-    missing = (time == NOT_A_TIME) | (time > anchors)
+    missing = (time == NOT_A_TIME) | (time > asof)
     if measure == "age":
         with np.errstate(over="ignore"):
             found = (anchors - time) / _DAY
@@ -325,7 +325,13 @@ def calendar_part(part: str, moments: Rows) -> Float:
 def _calendar(resolver: Resolver, features: Sequence[Feature]) -> Block:
     def fill(part: slice) -> Float:
         anchors = resolver.anchors[part]
-        return np.stack([calendar_part(f.recipe.measure, anchors) for f in features], axis=1)
+        columns = [
+            (anchors - resolver.asof[part]) / _DAY
+            if f.recipe.measure == "staleness"
+            else calendar_part(f.recipe.measure, anchors)
+            for f in features
+        ]
+        return np.stack(columns, axis=1)
 
     return Block(len(resolver.anchors), None, fill)
 

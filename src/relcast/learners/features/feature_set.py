@@ -22,7 +22,7 @@ from relcast.relations import Relations
 
 __all__ = ["FORMAT", "FeatureMatrix", "FeatureSet"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the JSON."""
 
 _CHUNK = 8192
@@ -89,15 +89,19 @@ class FeatureSet:
         entity_rows: npt.NDArray[np.int64],
         anchors: npt.NDArray[np.int64] | None,
         *,
+        known: npt.NDArray[np.int64] | None = None,
         threads: int = 1,
         progress: Stage = _NOBODY,
     ) -> FeatureMatrix:
-        """Compute every feature of every example from what was known at its anchor.
+        """Compute every feature of every example from what was known by then.
 
         Args:
             relations: Any snapshot of the same graph.
             entity_rows: int64[n] dense rows of the entity table.
             anchors: int64[n] ns UTC; None (static queries) knows everything.
+            known: int64[n] ns UTC: up to when each example may see, where that is before its
+                anchor (an example frozen at the start of its split). Windows end there; calendar
+                and ages are those of the anchor. None sees everything up to the anchor.
             threads: Threads that share the work; the result does not depend on them.
             progress: A running stage that hears how many features are done.
 
@@ -106,7 +110,8 @@ class FeatureSet:
         rows = np.ascontiguousarray(entity_rows, dtype=np.int64)
         moments = None if anchors is None else np.ascontiguousarray(anchors, dtype=np.int64)
         self._check(relations, temporal=moments is not None)
-        resolver = Resolver(relations, self.entity_table, rows, moments, self.target)
+        seen = None if known is None else np.ascontiguousarray(known, dtype=np.int64)
+        resolver = Resolver(relations, self.entity_table, rows, moments, self.target, seen)
         values = np.empty((len(rows), len(self.features)), dtype=np.float32, order="F")
         done = 0
         with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:

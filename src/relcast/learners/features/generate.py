@@ -156,6 +156,8 @@ class _Offers:
                 self._row(1.6, (*step, Step("up", second)))
         if self.target is None:
             return
+        recipe = Recipe("calendar", "staleness")
+        self._add(0.5, "days from what is known to the anchor", recipe, None, None)
         short = self.horizon < 28 * _DAY
         parts = ["month", "day of year", "year"] + (["weekday", "day"] if short else ["week"])
         for part in [*parts, *(["hour"] if self.horizon < _DAY else [])]:

@@ -45,7 +45,7 @@ def past(resolver: Resolver, features: Sequence[Feature]) -> Block:
     if target is None:
         raise AssertionError("past labels need the target")
     reach = max(f.recipe.other + (f.recipe.measure in _OF_ONE) for f in features)
-    moments, which = np.unique(resolver.anchors, return_inverse=True)
+    moments, which = np.unique(resolver.asof, return_inverse=True)
     series = [
         _Series(resolver, part, number, part.edges(moments, reach), which)
         for number, part in enumerate(target.aggregations)
@@ -158,7 +158,7 @@ class _Series:
     def compute(self, rows: slice) -> Float:
         """Return the aggregate in each window, float64[range, K]; NaN where it does not count."""
         events, part = self.events, self.part
-        owners, anchors = self.resolver.rows[rows], self.resolver.anchors[rows]
+        owners, anchors = self.resolver.rows[rows], self.resolver.asof[rows]
         which = self.which[rows]
         windows = self.edges.shape[1] - 1
         common = (events.indptr, events.time, self.over, self.known)
@@ -188,7 +188,7 @@ class _Series:
         events, owners = self.events, self.resolver.rows[rows]
         first = np.empty(len(owners), dtype=np.int64)
         kernels.first_known(
-            events.indptr, events.time, events.known, owners, self.resolver.anchors[rows], first
+            events.indptr, events.time, events.known, owners, self.resolver.asof[rows], first
         )
         result: Bools = self.edges[self.which[rows], :-1] >= first[:, None]
         return result

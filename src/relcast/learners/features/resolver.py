@@ -67,7 +67,12 @@ class Codes:
 
 
 class Resolver:
-    """Resolves recipes against one snapshot, for one set of examples."""
+    """Resolves recipes against one snapshot, for one set of examples.
+
+    Attributes:
+        anchors: int64[n] ns UTC: the moments that are predicted from, for calendar and ages.
+        asof: int64[n] ns UTC: up to when rows are read, at most the anchor.
+    """
 
     def __init__(
         self,
@@ -76,12 +81,14 @@ class Resolver:
         rows: Rows,
         anchors: Rows | None,
         target: Target | None,
+        known: Rows | None = None,
     ) -> None:
         self.relations = relations
         self.entity_table = entity_table
         self.rows = rows
         self.timeless = anchors is None
         self.anchors = np.full(len(rows), NEVER, dtype=np.int64) if anchors is None else anchors
+        self.asof = self.anchors if known is None else np.minimum(known, self.anchors)
         self.target = target
         self._seeds: dict[tuple[Step, ...], Rows] = {(): rows}
         self._events: dict[tuple[str, tuple[Link, ...]], Events] = {}
@@ -90,18 +97,18 @@ class Resolver:
     def seed(self, steps: tuple[Step, ...]) -> Rows:
         """Return the row that a walk from each entity ends on (int64[n]), -1 where it ends early.
 
-        Every row on the way is known at the anchor.
+        Every row on the way is known by then.
         """
         if steps in self._seeds:
             return self._seeds[steps]
         before, step = self.seed(steps[:-1]), steps[-1]
         link = self.relations.link(step.link)
-        anchors = None if self.timeless else self.anchors
+        moments = None if self.timeless else self.asof
         if step.kind == "latest":
-            found = latest_known(link, self.relations.table(step.table), before, anchors)
+            found = latest_known(link, self.relations.table(step.table), before, moments)
         else:
             found = _gather(link.parent, before)
-            known = rows_known(self.relations.table(step.table), found, anchors)
+            known = rows_known(self.relations.table(step.table), found, moments)
             found = np.where(known, found, -1)
         self._seeds[steps] = found
         return found
