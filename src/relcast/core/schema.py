@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from relcast.core.delays import Delay
 from relcast.core.errors import SchemaError, nearest
 
 __all__ = ["Column", "Dtype", "Graph", "Link", "Stype", "Table", "TaskType"]
@@ -91,26 +92,64 @@ class TaskType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table."""
+    """One column of a table.
+
+    Attributes:
+        known_at: The time column of the same table from which a row's value is known; None: known
+            with the row.
+        known_after: How long after ``known_at`` (without one, after the row's time) it is known.
+        mutable: Whether values are overwritten in place, so that what they were is lost.
+    """
 
     name: str
     dtype: Dtype
     stype: Stype
+    known_at: str | None = None
+    known_after: Delay | None = None
+    mutable: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether a value may be known later than its row."""
+        return self.known_at is not None or self.known_after is not None
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "dtype": self.dtype.value, "stype": self.stype.value}
+        """Return a JSON value; what nobody said of when values are known is left out."""
+        obj: dict[str, Any] = {
+            "name": self.name,
+            "dtype": self.dtype.value,
+            "stype": self.stype.value,
+        }
+        if self.known_at is not None:
+            obj["known_at"] = self.known_at
+        if self.known_after is not None:
+            obj["known_after"] = self.known_after.to_json()
+        if self.mutable:
+            obj["mutable"] = True
+        return obj
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Column:
-        return cls(obj["name"], Dtype(obj["dtype"]), Stype(obj["stype"]))
+        delay = obj.get("known_after")
+        return cls(
+            obj["name"],
+            Dtype(obj["dtype"]),
+            Stype(obj["stype"]),
+            obj.get("known_at"),
+            None if delay is None else Delay.of(delay),
+            bool(obj.get("mutable", False)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table: its columns in order, and which of them are key, time and end time.
 
-    Raises ``schema.unknown_column`` when a role names a column that the table lacks and
-    ``schema.duplicate_column`` when two columns share a name.
+    Raises ``schema.unknown_column`` when a role, ``known_at`` or ``known_after`` names a column
+    that the table lacks; ``schema.duplicate_column`` when two columns share a name;
+    ``schema.bad_known_at`` and ``schema.bad_delay`` for a column that is no time, or no duration;
+    ``schema.known_without_time`` for a delay after nothing; ``schema.known_role`` where a key or a
+    time of the row is to be known later, or to be mutable.
     """
 
     name: str
@@ -131,6 +170,45 @@ class Table:
         for role in (self.primary_key, self.time_column, self.end_time_column):
             if role is not None:
                 self.column(role)
+        for column in self.columns:
+            if column.is_late or column.mutable:
+                self._check_known(column)
+
+    def _check_known(self, column: Column) -> None:
+        place = f"{self.name}.{column.name}"
+        roles = {
+            self.primary_key: "primary key",
+            self.time_column: "time column",
+            self.end_time_column: "end time column",
+        }
+        if column.name in roles:
+            raise SchemaError(
+                f"{place} is the {roles[column.name]}, and cannot be known later than its row or "
+                "be mutable",
+                code="schema.known_role",
+                hint="Say it of the columns that are filled in or overwritten later.",
+            )
+        if column.known_at is not None:
+            moment = self.column(column.known_at)
+            if not moment.dtype.is_time:
+                raise SchemaError(
+                    f"{place} is to be known at {moment.name}, which is {moment.dtype.value} and "
+                    "no time",
+                    code="schema.bad_known_at",
+                    hint="Name a column of times, or say how long after its row it is known.",
+                )
+        delay = column.known_after
+        if delay is None:
+            return
+        if self.time_column is None and column.known_at is None:
+            raise SchemaError(
+                f"{place} is to be known {delay} after its row, but table {self.name!r} has no "
+                "time column",
+                code="schema.known_without_time",
+                hint="Set the table's time column, or name the column's known_at.",
+            )
+        if delay.column is not None:
+            _check_delay(place, delay, self.column(delay.column))
 
     def column(self, name: str) -> Column:
         """Return the column of that name, or raise ``schema.unknown_column`` with a near name."""
@@ -166,6 +244,22 @@ class Table:
         )
 
 
+def _check_delay(place: str, delay: Delay, column: Column) -> None:
+    if column.dtype is Dtype.timedelta:
+        if delay.unit is None:
+            return
+        what, hint = f"{column.name}, whose values are durations already", "Leave the unit out."
+    elif not column.dtype.is_number:
+        what = f"{column.name}, which is {column.dtype.value} and no duration"
+        hint = "Name a column of numbers with their unit, or a column of durations."
+    elif delay.unit is None:
+        what = f"{column.name}, whose numbers have no unit"
+        hint = f"Say it: '{column.name} minutes'."
+    else:
+        return
+    raise SchemaError(f"{place} is to be known after {what}", code="schema.bad_delay", hint=hint)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Link:
     """A foreign key: ``table.foreign_key`` points to the primary key of ``to``."""
@@ -189,8 +283,9 @@ class Link:
 class Graph:
     """Tables and the links between them.
 
-    Raises ``schema.unknown_table``, ``schema.unknown_column`` or ``schema.link_without_key`` (the
-    table pointed to has no primary key) on construction.
+    Raises ``schema.unknown_table``, ``schema.unknown_column``, ``schema.link_without_key`` (the
+    table pointed to has no primary key) or ``schema.late_key`` (a foreign key that is known later
+    than its row) on construction.
     """
 
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -198,7 +293,13 @@ class Graph:
 
     def __post_init__(self) -> None:
         for link in self.links:
-            self.table(link.table).column(link.foreign_key)
+            if self.table(link.table).column(link.foreign_key).is_late:
+                raise SchemaError(
+                    f"{link.table}.{link.foreign_key} links its rows to {link.to!r}, and cannot be "
+                    "known later than they are",
+                    code="schema.late_key",
+                    hint="Keep what is assigned later in a table of its own, with its own time.",
+                )
             if self.table(link.to).primary_key is None:
                 raise SchemaError(
                     f"Link {link} points to a table that has no primary key",

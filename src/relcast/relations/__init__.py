@@ -15,6 +15,7 @@ from relcast.relations.arrays import (
 )
 from relcast.relations.asof import known_slices, latest_known, rows_known
 from relcast.relations.build import FORMAT, build
+from relcast.relations.knowing import longest_wait
 from relcast.relations.streams import Events, events_below, events_of
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "events_of",
     "known_slices",
     "latest_known",
+    "longest_wait",
     "rows_known",
 ]

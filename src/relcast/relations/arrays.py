@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from relcast.core.errors import InternalError, SchemaError, nearest
 from relcast.core.schema import Graph, Link, Table
-from relcast.relations import convert
+from relcast.relations import convert, knowing
 
 __all__ = ["NEVER", "NOT_A_TIME", "ColumnArray", "Kind", "LinkArrays", "Relations", "TableArrays"]
 
@@ -28,7 +28,7 @@ Kind = Literal["number", "category", "time", "text", "list", "unsupported"]
 Array = npt.NDArray[Any]
 
 NOT_A_TIME = convert.NOT_A_TIME
-NEVER = int(np.iinfo(np.int64).max)
+NEVER = knowing.NEVER
 """A time that no clock reaches: the anchor of an example that has none, "everything is known"."""
 
 
@@ -111,6 +111,9 @@ class TableArrays:
     order: Array
     parquet: Path
     columns: Mapping[str, ColumnArray] = field(repr=False)
+    _known: dict[str, npt.NDArray[np.int64] | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def column(self, name: str) -> ColumnArray:
         """Return a column, or raise ``schema.unknown_column`` with a near name."""
@@ -122,6 +125,26 @@ class TableArrays:
                 code="schema.unknown_column",
                 hint=nearest(name, list(self.columns)),
             ) from None
+
+    def value_known(self, name: str) -> npt.NDArray[np.int64] | None:
+        """Return from when each row's value of a column is known (``knowing.value_known``)."""
+        if name not in self._known:
+            self._known[name] = knowing.value_known(self, name)
+        return self._known[name]
+
+    def present(self, name: str) -> npt.NDArray[np.bool_]:
+        """Return which rows have a value of a column, bool[rows]."""
+        column = self.column(name)
+        match column.kind:
+            case "number":
+                return ~np.isnan(column.values)
+            case "category":
+                return np.asarray(column.values >= 0)
+            case "time":
+                return np.asarray(column.values != NOT_A_TIME)
+            case _:
+                raw = column.raw()
+                return np.asarray(raw.is_valid().to_numpy(), dtype=np.bool_)
 
     @cached_property
     def _keys(self) -> pa.Array:
@@ -182,6 +205,14 @@ class Relations:
         """Return a table's arrays, or raise ``schema.unknown_table`` with a near name."""
         self.graph.table(name)
         return self.tables[name]
+
+    def value_known(self, table: str, column: str) -> npt.NDArray[np.int64] | None:
+        """Return from when each row's value of a column is known, int64[rows] ns UTC.
+
+        Never before the row's own time; ``NEVER`` where it never is; None for a column whose values
+        are known with their rows. Raises ``schema.unknown_table`` and ``schema.unknown_column``.
+        """
+        return self.table(table).value_known(column)
 
     def link(self, link: Link) -> LinkArrays:
         """Return a link's arrays, or raise ``schema.unknown_link``."""

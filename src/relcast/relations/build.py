@@ -112,7 +112,8 @@ Array64 = npt.NDArray[np.int64]
 
 def _kind(column: Column, table: Table) -> Kind:
     """Say how a column is held: roles first, then meaning, then storage."""
-    if column.name in (table.time_column, table.end_time_column):
+    clocks = {c.known_at for c in table.columns}
+    if column.name in (table.time_column, table.end_time_column) or column.name in clocks:
         return "time"
     if column.dtype.is_list:
         return "list"
@@ -169,8 +170,15 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
 
     Rows with one hash are equal rows (or a collision of 64 bits), so that their order is no
     matter. Times count as distances to the row's own time, so that the calendar does not. When a
-    row ends does not count: that is written later, and would reorder what an anchor before it sees.
+    row ends does not count, nor what is known later than its row, what says when that is, or what
+    is overwritten: it is written later, and would reorder what an anchor before it sees.
     """
+    late = {table.end_time_column}
+    for column in table.columns:
+        if column.is_late or column.mutable:
+            late |= {column.name, column.known_at}
+            late |= set() if column.known_after is None else {column.known_after.column}
+    late.discard(table.time_column)
     total = np.zeros(rows, dtype=np.uint64)
     base = np.zeros(rows, dtype=np.int64)
     if table.time_column is not None:
@@ -178,7 +186,7 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     for column in table.columns:
         if column.dtype.is_list or column.dtype is Dtype.unsupported:
             continue
-        if column.name == table.end_time_column:
+        if column.name in late:
             continue
         raw = pq.read_table(parquet, columns=[column.name]).column(0)
         array = convert.one_array(raw)

@@ -107,7 +107,8 @@ def infer_table(
 
 def wanted_columns(spec: TableSpec, names: list[str]) -> list[str]:
     """Return the columns to copy; raise ``schema.unknown_column`` for any that is not there."""
-    asked = (*(spec.columns or ()), *spec.roles().values(), *spec.dtypes, *spec.stypes)
+    timing = (*spec.known_at, *spec.known_after, *spec.mutable, *spec.clocks())
+    asked = (*(spec.columns or ()), *spec.roles().values(), *spec.dtypes, *spec.stypes, *timing)
     for name in asked:
         if name not in names:
             raise SchemaError(
@@ -117,14 +118,14 @@ def wanted_columns(spec: TableSpec, names: list[str]) -> list[str]:
             )
     if spec.columns is None:
         return names
-    return list(dict.fromkeys((*spec.columns, *spec.roles().values())))
+    return list(dict.fromkeys((*spec.columns, *spec.roles().values(), *timing)))
 
 
 def propose(staged: Staged, spec: TableSpec, *, with_keys: bool = False) -> TableProposal:
     """Decide how a staged table is read."""
     profiles = profile_table(staged)
     roles = spec.roles()
-    timed = {roles.get("time_column"), roles.get("end_time_column")}
+    timed = {roles.get("time_column"), roles.get("end_time_column"), *spec.known_at.values()}
     choices: dict[str, DtypeChoice] = {}
     stypes: dict[str, Stype] = {}
     why: dict[str, str] = {}
@@ -157,7 +158,7 @@ def propose(staged: Staged, spec: TableSpec, *, with_keys: bool = False) -> Tabl
             stypes[key], why[key] = Stype.ID, "is the primary key"
     columns = tuple(
         ColumnProposal(
-            Column(name, choice.reading.dtype, stypes[name]),
+            spec.column(name, choice.reading.dtype, stypes[name]),
             choice.reading,
             choice.reason,
             why[name],
