@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-learners clean
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-learners bench-sampler clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,7 +28,9 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	@touch $@ $(VENV)/.setup
 
+# PyTorch first and by its own name, so that a CPU build is used where one is offered.
 $(VENV)/.test: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo $(VENV)/.setup
 
@@ -71,6 +73,9 @@ bench-labels: $(VENV)/.test ## Training tables beside the best hand-written SQL,
 
 bench-learners: $(VENV)/.test ## Every task type on the real data sets beside the best baseline
 	$(BIN)/python bench/learners.py
+
+bench-sampler: $(VENV)/.test ## The network's neighbour sampler, beside pyg-lib where it installs
+	$(BIN)/python bench/sampler.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
