@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-learners bench-sampler clean
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-learners bench-peers bench-sampler clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ bench-learners: $(VENV)/.test ## Every task type on the real data sets beside th
 
 bench-sampler: $(VENV)/.test ## The network's neighbour sampler, beside pyg-lib where it installs
 	$(BIN)/python bench/sampler.py
+
+bench-peers: $(VENV)/.test ## kumo-engine and featuretools on the same rows and split (some gigabytes)
+	$(BIN)/python bench/peers.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
