@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from relcast.core.schema import TaskType
-from relcast.learners.evaluation import Measured, Split, better, evaluate_split, verdict
+from relcast.learners.evaluation import Measured, Split, better, verdict
+from relcast.learners.measuring import evaluate_split
 
 
 def _regression(rows: int, entities: int, seed: int, *, resamples: int = 200) -> Split:

@@ -154,9 +154,16 @@ def test_unknown_metrics_are_refused_with_a_near_name() -> None:
     assert check_metrics(TaskType.BINARY_CLASSIFICATION, ("ndcg@12", "ap")) == ("ndcg@12", "ap")
     with pytest.raises(InvalidRequest):
         check_metrics(TaskType.REGRESSION, ("ndcg@12",))
-    with pytest.raises(InvalidRequest) as caught:
-        check_metrics(TaskType.FORECASTING, ("mae",))
-    assert caught.value.code == "model.task_type"
+    for task, known, unknown in (
+        (TaskType.FORECASTING, "wape", "map@10"),
+        (TaskType.MULTILABEL_CLASSIFICATION, "ap_per_label", "ap"),
+        (TaskType.TEMPORAL_LINK_PREDICTION, "coverage@12", "map"),
+        (TaskType.MULTILABEL_RANKING, "map@1000", "map@1001"),
+    ):
+        assert check_metrics(task, (known, known)) == (known,)
+        with pytest.raises(InvalidRequest) as caught:
+            check_metrics(task, (unknown,))
+        assert caught.value.code == "plan.unknown_metric"
 
 
 def test_direction_of_metrics() -> None:

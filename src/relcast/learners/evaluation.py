@@ -6,23 +6,14 @@ An evaluation holds numbers only. Which model is published, and why, is decided 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from relcast.core.schema import TaskType
-from relcast.learners.metrics import MulticlassMetrics, is_greater_better, metrics_of
+from relcast.learners.metrics import is_greater_better
 
-__all__ = ["Evaluation", "Measured", "Split", "better", "evaluate_split", "verdict"]
-
-Float = npt.NDArray[np.float64]
-Index = npt.NDArray[np.int64]
-
-_ROWS_PER_RESAMPLE = 50_000
-_LEVEL = 0.95
+__all__ = ["Evaluation", "Measured", "Split", "better", "verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +40,16 @@ class Split:
         rows: Rows that were scored.
         entities: Distinct entities among them, which is what the bootstrap draws.
         metrics: Each metric by name.
-        per_class: Multiclass only: by class, precision, recall, f1 and rows.
+        per_class: Multiclass and multilabel only: by class or label, precision, recall, f1 and
+            rows, for labels the areas as well; of many the 100 with the most rows.
+        per_step: Forecasting only: the metrics of each step, the nearest first.
     """
 
     rows: int
     entities: int
     metrics: Mapping[str, Measured]
-    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    per_class: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    per_step: tuple[Mapping[str, float | None], ...] = ()
 
     def value(self, name: str) -> float | None:
         """Return the value of a metric; None when it is not defined here."""
@@ -68,6 +62,7 @@ class Split:
             "entities": self.entities,
             "metrics": {name: m.to_json() for name, m in self.metrics.items()},
             "per_class": {name: dict(m) for name, m in self.per_class.items()},
+            "per_step": [dict(m) for m in self.per_step],
         }
 
     @classmethod
@@ -77,6 +72,7 @@ class Split:
             entities=obj["entities"],
             metrics={name: Measured.from_json(m) for name, m in obj["metrics"].items()},
             per_class={name: dict(m) for name, m in obj.get("per_class", {}).items()},
+            per_step=tuple(dict(m) for m in obj.get("per_step", ())),
         )
 
 
@@ -99,6 +95,7 @@ class Evaluation:
             was trained on the validation rows as well.
         intervals: How the intervals were made.
         warnings: Sentences that a reader of the figures should know.
+        curves: By split what figures do not say, JSON-ready (see ``curves``).
     """
 
     task_type: TaskType
@@ -113,6 +110,7 @@ class Evaluation:
     validation_of: str = "published model"
     intervals: str = ""
     warnings: tuple[str, ...] = ()
+    curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -131,6 +129,7 @@ class Evaluation:
             "validation_of": self.validation_of,
             "intervals": self.intervals,
             "warnings": list(self.warnings),
+            "curves": {split: dict(curves) for split, curves in self.curves.items()},
         }
 
     @classmethod
@@ -151,6 +150,7 @@ class Evaluation:
             validation_of=obj["validation_of"],
             intervals=obj["intervals"],
             warnings=tuple(obj["warnings"]),
+            curves=obj.get("curves", {}),
         )
 
 
@@ -161,99 +161,6 @@ def better(metric: str, mine: float | None, other: float | None) -> bool:
     if other is None or math.isnan(other):
         return True
     return mine > other if is_greater_better(metric) else mine < other
-
-
-def evaluate_split(
-    task_type: TaskType,
-    target: Float,
-    values: Float,
-    entity: Index,
-    names: Sequence[str],
-    *,
-    resamples: int,
-    seed: int,
-    classes: Sequence[str] = (),
-) -> Split:
-    """Measure predictions, with percentile intervals from a bootstrap over entities.
-
-    Rows of one entity are drawn together, because they are not independent. Beyond 50,000 rows
-    the resamples are drawn from a seeded sample of the entities and the spread is scaled by
-    sqrt(rows of the sample / rows); the value itself always counts every row.
-
-    Args:
-        task_type: Binary, multiclass or regression.
-        target: float64[n].
-        values: float64[n], or float64[n, classes] for multiclass.
-        entity: int64[n] the entity of each row.
-        names: Metrics to measure.
-        resamples: How many resamples.
-        seed: Seed of the resamples.
-        classes: Names of the classes, for the figures per class.
-    """
-    whole = metrics_of(task_type, target, values)
-    found = whole.compute(names)
-    _, codes = np.unique(entity, return_inverse=True)
-    entities = int(codes.max()) + 1 if len(codes) else 0
-    bounds = _bootstrap(task_type, target, values, codes, names, found, resamples, seed)
-    per_class: dict[str, dict[str, float]] = {}
-    if isinstance(whole, MulticlassMetrics):
-        per_class = dict(zip(map(str, classes), whole.by_class(), strict=False))
-    return Split(
-        rows=len(target),
-        entities=entities,
-        metrics={
-            name: Measured(_defined(found[name]), *map(_defined, bounds[name])) for name in names
-        },
-        per_class=per_class,
-    )
-
-
-def _defined(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _bootstrap(
-    task_type: TaskType,
-    target: Float,
-    values: Float,
-    codes: Index,
-    names: Sequence[str],
-    found: Mapping[str, float],
-    resamples: int,
-    seed: int,
-) -> dict[str, tuple[float, float]]:
-    rng = np.random.default_rng([seed, len(target)])
-    rows = len(target)
-    entities = int(codes.max()) + 1 if rows else 0
-    if entities < 2:
-        return dict.fromkeys(names, (math.nan, math.nan))
-    scale = 1.0
-    if rows > _ROWS_PER_RESAMPLE:
-        kept = rng.permutation(entities) < max(2, entities * _ROWS_PER_RESAMPLE // rows)
-        chosen = np.flatnonzero(kept[codes])
-        target, values = target[chosen], values[chosen]
-        _, codes = np.unique(codes[chosen], return_inverse=True)
-        entities = int(codes.max()) + 1
-        scale = math.sqrt(len(chosen) / rows)
-    sample = metrics_of(task_type, target, values)
-    centre = sample.compute(names) if scale < 1 else dict(found)
-    drawn = np.full((resamples, len(names)), np.nan)
-    for number in range(resamples):
-        times = np.bincount(rng.integers(0, entities, entities), minlength=entities)
-        values_of = sample.compute(names, times[codes].astype(np.float64))
-        drawn[number] = [values_of[name] for name in names]
-    tail = (1 - _LEVEL) / 2
-    bounds: dict[str, tuple[float, float]] = {}
-    for column, name in enumerate(names):
-        usable = drawn[np.isfinite(drawn[:, column]), column]
-        if not len(usable):
-            bounds[name] = (math.nan, math.nan)
-            continue
-        if scale < 1:
-            usable = found[name] + (usable - centre[name]) * scale
-        low, high = np.quantile(usable, [tail, 1 - tail])
-        bounds[name] = (float(low), float(high))
-    return bounds
 
 
 def verdict(

@@ -136,12 +136,12 @@ class ModelPlan:
             refit=bool(chosen(self.refit_trainval, base.refit)),
         )
 
-    def metrics_for(self, task_type: TaskType) -> tuple[str, ...]:
-        """Return the metrics to report, the tune metric among them.
+    def metrics_for(self, task_type: TaskType, top: int | None = None) -> tuple[str, ...]:
+        """Return the metrics to report, the tune metric among them; ``top`` is a ranking's own k.
 
-        Raises ``plan.unknown_metric``, and ``model.task_type`` for tasks without models.
+        Raises ``plan.unknown_metric``.
         """
-        names = default_metrics(task_type) if self.metrics is None else self.metrics
+        names = default_metrics(task_type, top) if self.metrics is None else self.metrics
         return check_metrics(task_type, (*names, self.tune_metric_for(task_type)))
 
     def tune_metric_for(self, task_type: TaskType) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeGuard, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,10 @@ __all__ = [
     "Ranked",
     "Ranker",
     "Reason",
+    "Said",
     "Target",
+    "ask",
+    "is_ranker",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -167,6 +170,10 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.items)
 
+    def take(self, rows: Index | slice) -> Ranked:
+        """Return the chosen rows."""
+        return Ranked(self.items[rows], self.scores[rows])
+
 
 class Reason(TypedDict):
     """One reason of a prediction.
@@ -188,7 +195,7 @@ class Contributions:
     """How each feature moved each row's raw score.
 
     Attributes:
-        raw: float64[n] raw score (of the predicted class, for multiclass).
+        raw: float64[n] raw score of the output that is explained.
         base: float64[n] raw score before any feature is known.
         reasons: Strongest first, by the size of the contribution.
         rest: float64[n] sum of the contributions that ``reasons`` leaves out, so that
@@ -221,9 +228,19 @@ class Predictor(Protocol):
         """Return probabilities or values: float64[n], or float64[n, width] (see ``Target``)."""
 
     def explain(
-        self, relations: Relations, asked: Asked, *, top: int, threads: int
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        top: int,
+        threads: int,
+        output: Index | None = None,
     ) -> Contributions:
-        """Return the ``top`` strongest reasons of each row."""
+        """Return the ``top`` strongest reasons of each row.
+
+        ``output`` int64[n] chooses the column of ``predict`` that is explained (a class, a label, a
+        step of a forecast); None: the best class, the first step. Nothing where there is one.
+        """
 
     def pack(self) -> Packed:
         """Return what a bundle needs to build it again."""
@@ -264,3 +281,21 @@ class Ranker(Protocol):
 
     def pack(self) -> Packed:
         """Return what a bundle needs to build it again."""
+
+
+Said = Float | Ranked
+"""What a fitted learner says of n examples."""
+
+
+def is_ranker(model: Predictor | Ranker) -> TypeGuard[Ranker]:
+    """Tell a learner of a ranking from one that gives values."""
+    return hasattr(model, "rank")
+
+
+def ask(
+    model: Predictor | Ranker, relations: Relations, asked: Asked, *, k: int, threads: int
+) -> Said:
+    """Return what a learner says of examples; ``k`` is how long the lists of a ranking are."""
+    if is_ranker(model):
+        return model.rank(relations, asked, k=k, threads=threads)
+    return cast("Predictor", model).predict(relations, asked, threads=threads)

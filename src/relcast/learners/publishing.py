@@ -12,11 +12,12 @@ from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
 from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
-from relcast.learners.evaluation import Evaluation, Split, evaluate_split, verdict
+from relcast.learners.evaluation import Evaluation, Split, verdict
 from relcast.learners.folds import Folds
 from relcast.learners.importance import Importance, tree_importance
 from relcast.learners.learner import Trained
 from relcast.learners.lineage import hardware, versions
+from relcast.learners.measuring import evaluate_split
 from relcast.learners.model import FittedModel
 from relcast.learners.scores import Scores, to_output
 from relcast.learners.trees import TreeModel
