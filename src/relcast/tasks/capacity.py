@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 import pyarrow as pa
 
@@ -93,7 +92,7 @@ def check_room(labeller: Labeller, plan: TablePlan, memory: Memory, anchors: Tim
     places = np.unique(np.linspace(0, len(anchors) - 1, _TRIED).astype(np.int64))
     kept = size = 0
     for labels in labeller.grid(anchors[places]):
-        kept += int(_kept(labels).sum())
+        kept += _kept(labels)
         size += _list_bytes(labels)
     rows = kept * len(anchors) // len(places)
     held = size * len(anchors) // len(places)
@@ -113,7 +112,7 @@ def bounded(
     """Pass batches on while the kept examples fit; else raise ``task.table_too_large``."""
     rows = held = 0
     for labels in batches:
-        rows += int(_kept(labels).sum())
+        rows += _kept(labels)
         held += _list_bytes(labels)
         if rows * example_bytes(query) + held > memory.examples:
             done = int(labels.anchor.max(initial=-1)) + 1
@@ -128,9 +127,12 @@ def bounded(
         yield labels
 
 
-def _kept(labels: Labels) -> npt.NDArray[np.bool_]:
-    present: npt.NDArray[np.bool_] = labels.target.is_valid().to_numpy(zero_copy_only=False)
-    return labels.chosen & labels.assumed & present
+def _kept(labels: Labels) -> int:
+    """Return how many examples are kept for their filters and a target that is there."""
+    keep = labels.chosen & labels.assumed
+    if labels.target.null_count:
+        keep &= labels.target.is_valid().to_numpy(zero_copy_only=False)
+    return int(np.count_nonzero(keep))
 
 
 def _list_bytes(labels: Labels) -> int:

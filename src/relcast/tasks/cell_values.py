@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from relcast.core.errors import InternalError
 from relcast.pql.ast import AggregationKind
-from relcast.tasks import exact, sweeps
+from relcast.tasks import exact, kernels, sweeps
 from relcast.tasks.facts import Fact
 from relcast.tasks.offsets import Times
 from relcast.tasks.scan import Scan
@@ -41,7 +41,7 @@ class CellValues:
     """An aggregation's values.
 
     Attributes:
-        value: [n, E]: integers, floats, bool, or codes into ``dictionary``.
+        value: [n, E]; use ``at``: integers, floats, bool, or codes into ``dictionary``.
         there: bool[n, E], where there is a value; None: everywhere.
         dictionary: What codes stand for; None for other values.
     """
@@ -50,15 +50,39 @@ class CellValues:
     there: npt.NDArray[np.bool_] | None = None
     dictionary: pa.Array | None = None
 
-    def arrow(self, cells: npt.NDArray[Any] | slice = slice(None)) -> pa.Array:
+    def at(self, cells: npt.NDArray[Any] | slice) -> npt.NDArray[Any]:
         """Return the values of some cells, by their places in the flat arrays."""
-        value = self.value.ravel()[cells]
+        return self.value.ravel()[cells]
+
+    def arrow(self, cells: npt.NDArray[Any] | slice = slice(None)) -> pa.Array:
+        """Return the values of some cells, NULL where there is none."""
+        value = self.at(cells)
         mask = None if self.there is None else ~self.there.ravel()[cells]
+        if mask is not None and not mask.any():
+            mask = None
         if self.dictionary is None:
             return pa.array(value, mask=mask)
         return pa.DictionaryArray.from_arrays(
-            pa.array(value.astype(np.int32), mask=mask), self.dictionary
+            pa.array(value.astype(np.int32, copy=False), mask=mask), self.dictionary
         )
+
+
+@dataclass(frozen=True)
+class _Picked(CellValues):
+    """Values of rows; ``value`` are their places, [n, E], -1 for none.
+
+    Attributes:
+        rows: The values of all rows.
+    """
+
+    rows: npt.NDArray[Any] = field(kw_only=True)
+
+    def at(self, cells: npt.NDArray[Any] | slice) -> npt.NDArray[Any]:
+        place = self.value.ravel()[cells]
+        if len(self.rows) == 0:
+            return np.zeros(len(place), dtype=self.rows.dtype)
+        found: npt.NDArray[Any] = self.rows[place]
+        return found
 
 
 @dataclass
@@ -146,11 +170,20 @@ class Evaluator:
             return sweeps.totals(rows.entity, value, windows)
         with self._lock:
             if held.parts is None:
-                most = int(np.bincount(rows.entity).max()) if len(rows.entity) else 0
+                most = _most_rows(rows.entity)
                 floats = _present(rows).astype(np.float64, copy=False)
                 held.parts = exact.cut(floats, self._top, most)
         sums = tuple(sweeps.totals(rows.entity, part, windows) for part in held.parts)
         return exact.joined(sums, self._top)
+
+
+def _most_rows(entity: npt.NDArray[np.int32]) -> int:
+    """Return the most rows that an entity has."""
+    if len(entity) == 0:
+        return 0
+    held = np.zeros(int(entity.max()) + 1, dtype=np.int32)
+    kernels.count(held, entity, 1)
+    return int(held.max())
 
 
 def _extremes(rows: TimedRows, windows: sweeps.Windows, kind: AggregationKind) -> CellValues:
@@ -170,13 +203,9 @@ def _ends(dtype: np.dtype[Any]) -> tuple[int, int]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def _picked(rows: TimedRows, place: npt.NDArray[np.int64]) -> CellValues:
+def _picked(rows: TimedRows, place: npt.NDArray[Any]) -> CellValues:
     """Return the values of the rows at some places; -1 is no row."""
-    there = place >= 0
-    value = _present(rows)
-    found = np.zeros(place.shape, dtype=value.dtype)
-    found[there] = value[place[there]]
-    return CellValues(found, there, rows.dictionary)
+    return _Picked(place, place >= 0, rows.dictionary, rows=_present(rows))
 
 
 def _present(rows: TimedRows) -> npt.NDArray[Any]:

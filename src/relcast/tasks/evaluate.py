@@ -18,7 +18,15 @@ from relcast.tasks.labels import Labeller
 from relcast.tasks.moments import Moved
 from relcast.tasks.offsets import from_datetime
 from relcast.tasks.scan import Session, open_session
-from relcast.tasks.targets import MULTILABEL, class_indices, collect, encode, list_indices, numbers
+from relcast.tasks.targets import (
+    MULTILABEL,
+    are_numbers,
+    class_indices,
+    collect,
+    encode,
+    list_indices,
+    numbers,
+)
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -131,11 +139,13 @@ def examples_at(
     moments = np.asarray([] if anchors is None else anchors, dtype=np.int64)
     with open_session(snapshot, threads=threads, memory_limit=memory_limit) as session:
         labeller = Labeller(session, query, among=among)
-        found = collect(labeller.grid(moments) if query.temporal else [labeller.static()])
+        batches = labeller.grid(moments) if query.temporal else [labeller.static()]
+        most = labeller.rows * max(1, len(moments))
+        found = collect(batches, plain=are_numbers(query), most=most)
     encoded = encode(query, found)
     examples = Examples(
         entity=found.entity,
-        anchor=moments[found.anchor] if query.temporal else None,
+        anchor=found.moment(moments) if query.temporal else None,
         target=encoded.target,
         classes=encoded.classes,
         lists=encoded.lists,

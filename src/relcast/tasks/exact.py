@@ -33,14 +33,9 @@ def cut(value: npt.NDArray[np.float64], top: int, rows: int) -> Parts:
         top: An exponent.
         rows: The most values that are added to one sum.
     """
-    bits = _BITS // 2 if rows < _FEW else 31
-    found = []
-    rest = np.ldexp(value, bits - top)
-    for _ in range(2 if rows < _FEW else 3):
-        whole = np.floor(rest)
-        found.append(whole.astype(np.int64))
-        rest -= whole
-        rest *= 2.0**bits
+    bits, parts = (_BITS // 2, 2) if rows < _FEW else (31, 3)
+    found = np.empty((parts, len(value)), dtype=np.int64)
+    kernels.cut(value, 2.0 ** (bits - top), bits, found)
     return tuple(found)
 
 

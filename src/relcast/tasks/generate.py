@@ -14,7 +14,7 @@ from relcast.core.progress import SILENT, Progress, Stage
 from relcast.pql import CheckedQuery
 from relcast.relations import Relations
 from relcast.tasks.anchors import Frame, make_anchors, ranges_to_anchors
-from relcast.tasks.capacity import Memory, bounded, check_room
+from relcast.tasks.capacity import Memory, bounded, check_room, example_bytes
 from relcast.tasks.examples import Examples
 from relcast.tasks.extent import data_range, rows_to_come
 from relcast.tasks.finish import Found, finish, settled
@@ -40,7 +40,7 @@ from relcast.tasks.splits import (
     split_text,
 )
 from relcast.tasks.tables import TrainingTable
-from relcast.tasks.targets import Collected, collect, encode
+from relcast.tasks.targets import Collected, are_numbers, collect, encode
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -119,11 +119,11 @@ def _temporal(
     stage.update(0, len(anchors))
     check_room(labeller, plan, memory, anchors)
     batches = bounded(labeller.grid(anchors), query, plan, memory, len(anchors))
-    found = collect(batches, stage)
+    most = min(labeller.rows * len(anchors), memory.examples // example_bytes(query))
+    found = collect(batches, stage, plain=are_numbers(query), most=most)
     if len(found.entity) == 0:
         raise _no_rows(found, len(anchors))
-    examples_of = np.bincount(found.anchor, minlength=len(anchors))  # which ascend by anchor
-    used = np.flatnonzero(examples_of)
+    used = np.flatnonzero(found.held)
     last = int(anchors[-1])
     if split is None:
         assigned = split_by_default(anchors[used], frame, query, last)
@@ -135,7 +135,7 @@ def _temporal(
         session.snapshot.id,
         relations,
         query,
-        _examples(query, found, np.repeat(anchors, examples_of), np.repeat(by_anchor, examples_of)),
+        _examples(query, found, found.moment(anchors), found.moment(by_anchor)),
         Found(
             considered=found.considered,
             dropped=dict(found.dropped),
@@ -155,7 +155,7 @@ def _static(
     labeller: Labeller, relations: Relations, plan: TablePlan, split: Split | None
 ) -> TrainingTable:
     query, session = labeller.query, labeller.session
-    found = collect([labeller.static()])
+    found = collect([labeller.static()], plain=are_numbers(query), most=labeller.rows)
     if len(found.entity) == 0:
         raise _no_rows(found, 0)
     ranks = key_ranks(relations.table(query.entity_table).keys())[found.entity]

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["add", "count", "find_rows", "join_two", "keep_rows", "last_places"]
+__all__ = [
+    "add",
+    "count",
+    "cut",
+    "find_rows",
+    "join_two",
+    "keep_rows",
+    "last_places",
+    "mark_twins",
+]
 
 
 @njit(nogil=True, cache=True)
@@ -60,30 +69,70 @@ def join_two(first: Any, second: Any, bits: int, scale: float, most: int, found:
 
 
 @njit(nogil=True, cache=True)
-def find_rows(key: Any, first: int, rows: Any, found: Any) -> None:
-    """Write the dense row of each key, -1 for none.
+def cut(value: Any, first: float, bits: int, parts: Any) -> None:
+    """Write ``value * first`` as whole numbers, ``bits`` bits in each part behind the highest."""
+    unit = float(np.int64(1) << bits)
+    for n in range(len(value)):
+        rest = value[n] * first
+        for part in range(len(parts)):
+            whole = np.floor(rest)
+            parts[part, n] = np.int64(whole)
+            rest = (rest - whole) * unit
+
+
+@njit(nogil=True, cache=True)
+def find_rows(key: Any, first: int, rows: Any, found: Any) -> int:
+    """Write the dense row of each key, -1 for none; return how many there are.
 
     ``rows`` are those of the keys from ``first`` on, with a place before and behind.
     """
     last = first + len(rows) - 3
+    count = 0
     for n in range(len(key)):
         row = -1
         if first <= key[n] <= last:
             row = rows[key[n] - first + 1]
         found[n] = row
+        count += row >= 0
+    return count
 
 
 @njit(nogil=True, cache=True)
-def keep_rows(found: Any, time: Any, first: int, times: Any, entities: Any, order: Any) -> None:
+def keep_rows(found: Any, time: Any, first: int, times: Any, entities: Any, order: Any) -> bool:
     """Write time, entity and place of the rows that have an entity; ``first`` is the first place.
 
-    An ``order`` of no length is not written.
+    An ``order`` of no length is not written. Returns whether the times ascend.
     """
     place = 0
+    ascends = True
     for n in range(len(found)):
         if found[n] >= 0:
             times[place] = time[n]
+            ascends &= place == 0 or times[place - 1] <= time[n]
             entities[place] = found[n]
             if len(order) > 0:
                 order[place] = first + n
             place += 1
+    return ascends
+
+
+@njit(nogil=True, cache=True)
+def mark_twins(time: Any, entity: Any, last: Any, twin: Any) -> int:
+    """Mark the rows that share time and entity with another; return how many there are.
+
+    Times ascend; ``last`` has a place for each entity, -1 at first.
+    """
+    start = 0
+    count = 0
+    for n in range(len(time)):
+        if n == 0 or time[n] != time[start]:
+            start = n
+            if n + 1 == len(time) or time[n + 1] != time[n]:
+                continue  # alone
+        before = last[entity[n]]
+        if before >= start:
+            count += 2 - twin[before]
+            twin[before] = 1
+            twin[n] = 1
+        last[entity[n]] = n
+    return count

@@ -73,5 +73,10 @@ class KeyIndex:
     def find(self, keys: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """Return the dense row of each key, -1 for a key of no row."""
         found = np.empty(len(keys), dtype=np.int32)
-        kernels.find_rows(keys.astype(np.int64, copy=False), self.first, self.rows, found)
+        self.write(keys, found)
         return found
+
+    def write(self, keys: npt.NDArray[Any], found: npt.NDArray[np.int32]) -> int:
+        """Write what ``find`` returns, and return how many keys have a row."""
+        whole = keys.astype(np.int64, copy=False)
+        return int(kernels.find_rows(whole, self.first, self.rows, found))

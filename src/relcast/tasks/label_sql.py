@@ -82,6 +82,7 @@ class LabelSql:
         lists: Whether the target is a list: then each of its elements is a row of the labels.
         rows: Rows of the entity table.
         has_static_time: Whether ``static_time`` orders the rows of a static query.
+        weighted: Whether entities have weights.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class LabelSql:
             chosen=chosen_entities,
         )
         self.has_static_time = self._entities.has_static_time
+        self.weighted = weight_column is not None
         self._listed: int | None = None
         self._fact_set = FactSet(catalog)
         if self.lists and isinstance(self.target, Aggregation):

@@ -120,7 +120,6 @@ class Labeller:
             moved=moved,
         )
         self.rows = self.sql.rows
-        self._weighted = weight_column is not None
         self._batch = batch or BATCH
         self._held: dict[int, Histogram] = {}
         self._staged = False
@@ -207,7 +206,7 @@ class Labeller:
                 target=cells.target,
                 chosen=everything,
                 assumed=everything,
-                weight=grid.weight(cells.entity) if self._weighted else None,
+                weight=grid.weight(cells.entity) if self.sql.weighted else None,
                 time=None,
                 considered=len(part.anchors) * self._looked_at(part.entities),
                 left_out=cells.left_out,
@@ -242,7 +241,7 @@ class Labeller:
             target=target,
             chosen=rows.column("chosen").to_numpy().astype(np.bool_),
             assumed=rows.column("assumed").to_numpy().astype(np.bool_),
-            weight=_floats(rows, "weight") if self._weighted else None,
+            weight=_floats(rows, "weight") if self.sql.weighted else None,
             time=_integers(rows, "static_time", EARLIEST) if self.has_static_time else None,
             considered=considered,
             ranked=self.query.task_type is TaskType.MULTILABEL_RANKING,

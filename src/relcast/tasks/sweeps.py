@@ -21,6 +21,7 @@ from relcast.tasks import kernels
 __all__ = ["Windows", "counts", "distinct", "earliest", "extremes", "latest", "totals"]
 
 Integers = npt.NDArray[np.int64]
+Entities = npt.NDArray[np.int32]
 Array = npt.NDArray[Any]
 
 
@@ -61,7 +62,7 @@ class Windows:
             yield n, True, slice(first, stop), nothing
 
 
-def counts(entity: Integers, windows: Windows) -> Array:
+def counts(entity: Entities, windows: Windows) -> Array:
     """Return the number of rows: int32[n, E]."""
     found = windows.empty(np.int32)
     for n, anew, entering, leaving in windows.moves():
@@ -73,7 +74,7 @@ def counts(entity: Integers, windows: Windows) -> Array:
     return found
 
 
-def totals(entity: Integers, value: Integers, windows: Windows) -> Integers:
+def totals(entity: Entities, value: Integers, windows: Windows) -> Integers:
     """Return the sums of whole numbers: int64[n, E]. The caller sees to it that they fit."""
     found = windows.empty(np.int64)
     for n, anew, entering, leaving in windows.moves():
@@ -86,7 +87,7 @@ def totals(entity: Integers, value: Integers, windows: Windows) -> Integers:
 
 
 def extremes(
-    entity: Integers, value: Array, windows: Windows, choose: np.ufunc, nothing: Any
+    entity: Entities, value: Array, windows: Windows, choose: np.ufunc, nothing: Any
 ) -> Array:
     """Return the least or greatest value, ``nothing`` without a row: [n, E] in the values' type.
 
@@ -114,10 +115,11 @@ def extremes(
     return found
 
 
-def latest(entity: Integers, windows: Windows) -> Integers:
-    """Return the place of the last row, -1 without one: int64[n, E]."""
-    found = windows.empty(np.int64)
-    state = np.full(windows.entities, -1, dtype=np.int64)
+def latest(entity: Entities, windows: Windows) -> Array:
+    """Return the place of the last row, -1 without one: [n, E], int32 where that is enough."""
+    dtype = np.int32 if len(entity) < np.iinfo(np.int32).max else np.int64
+    found = windows.empty(dtype)
+    state = np.full(windows.entities, -1, dtype=dtype)
     done = int(windows.low[0]) if len(windows) else 0
     for n, (low, high) in enumerate(zip(windows.low.tolist(), windows.high.tolist(), strict=True)):
         done = max(done, low)
@@ -126,7 +128,7 @@ def latest(entity: Integers, windows: Windows) -> Integers:
     return found
 
 
-def earliest(entity: Integers, windows: Windows) -> Integers:
+def earliest(entity: Entities, windows: Windows) -> Integers:
     """Return the place of the first row, -1 without one: int64[n, E]."""
     found = windows.empty(np.int64)
     beyond = np.iinfo(np.int64).max
@@ -143,28 +145,30 @@ def earliest(entity: Integers, windows: Windows) -> Integers:
     return found
 
 
-def distinct(entity: Integers, code: Integers, codes: int, windows: Windows) -> Integers:
+def distinct(entity: Entities, code: Integers, codes: int, windows: Windows) -> Integers:
     """Return the number of different codes (below ``codes``): int64[n, E]."""
     overlap = bool((windows.low[1:] < windows.high[:-1]).any())
     count = _moving_distinct if overlap else _separate_distinct
     return count(entity, code, codes, windows)
 
 
-def _separate_distinct(entity: Integers, code: Integers, codes: int, windows: Windows) -> Integers:
+def _separate_distinct(entity: Entities, code: Integers, codes: int, windows: Windows) -> Integers:
     found = windows.empty(np.int64)
     for n, (low, high) in enumerate(zip(windows.low.tolist(), windows.high.tolist(), strict=True)):
-        key = np.sort(entity[low:high] * codes + code[low:high])
+        key = np.sort(entity[low:high] * np.int64(codes) + code[low:high])
         found[n] = np.bincount(_different(key) // codes, minlength=windows.entities)
     return found
 
 
-def _moving_distinct(entity: Integers, code: Integers, codes: int, windows: Windows) -> Integers:
+def _moving_distinct(entity: Entities, code: Integers, codes: int, windows: Windows) -> Integers:
     """Count how often each (entity, code) is in the window; those that are there at all count."""
     found = windows.empty(np.int64)
     if not len(windows):
         return found
     begin, end = int(windows.low[0]), int(windows.high[-1])
-    known, held = np.unique(entity[begin:end] * codes + code[begin:end], return_inverse=True)
+    known, held = np.unique(
+        entity[begin:end] * np.int64(codes) + code[begin:end], return_inverse=True
+    )
     owner = known // codes
     times = np.zeros(len(known), dtype=np.int64)
     state = np.zeros(windows.entities, dtype=np.int64)

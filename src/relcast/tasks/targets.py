@@ -16,12 +16,14 @@ from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
 from relcast.pql.ast import CheckedQuery, ColumnRef
 from relcast.tasks.examples import Encoded, Lists
+from relcast.tasks.growing import Growing
 from relcast.tasks.label_sql import LISTS
 from relcast.tasks.labels import Labels
 
 __all__ = [
     "MULTILABEL",
     "Collected",
+    "are_numbers",
     "class_indices",
     "collect",
     "encode",
@@ -40,16 +42,18 @@ EMPTY_LIST = "target list is empty, so it ranks nothing"
 MULTILABEL = frozenset({TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING})
 """The tasks whose targets are lists of classes."""
 
+_PLAIN = (TaskType.BINARY_CLASSIFICATION, TaskType.REGRESSION)
+
 
 @dataclass
 class Collected:
     """Kept examples of all batches, and what was dropped, by reason.
 
     Attributes:
-        entity: int64[n] dense entity rows.
-        anchor: int64[n] index of the anchor.
+        entity: int64[n] dense entity rows, in order of (anchor, entity).
+        held: int64[anchors]: how many of them each anchor has; the last has one at least.
         target: The values, without NULL; text is dictionary-coded. Lists of h floats for
-            forecasts, lists of values or dense rows for lists.
+            forecasts, lists of values or dense rows for lists. Where they are numbers float64[n].
         weight: float64[n]; None without weights.
         time: int64[n] ns that orders static rows; None without.
         dropped: Examples by reason.
@@ -57,25 +61,40 @@ class Collected:
     """
 
     entity: npt.NDArray[np.int64]
-    anchor: npt.NDArray[np.int64]
-    target: pa.ChunkedArray
+    held: npt.NDArray[np.int64]
+    target: pa.ChunkedArray | npt.NDArray[np.float64]
     weight: npt.NDArray[np.float64] | None
     time: npt.NDArray[np.int64] | None
     dropped: Counter[str] = field(default_factory=Counter)
     considered: int = 0
 
+    @property
+    def anchor(self) -> npt.NDArray[np.int64]:
+        """int64[n], the index of each example's anchor."""
+        return np.repeat(np.arange(len(self.held)), self.held)
+
+    def moment(self, anchors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what stands for each example's anchor in ``anchors``: [n]."""
+        return np.repeat(anchors[: len(self.held)], self.held)
+
 
 def collect(
-    batches: Iterable[Labels], stage: Stage | None = None, *, targets: bool = True
+    batches: Iterable[Labels],
+    stage: Stage | None = None,
+    *,
+    targets: bool = True,
+    plain: bool = False,
+    most: int = 0,
 ) -> Collected:
     """Keep the examples whose filters hold and whose target is there; count the others.
 
     An example that fails for several reasons is counted under the first of: not living, WHERE,
     ASSUMING, target NULL, target not finite (one of a forecast's is enough), list empty where it
     is to be ranked. Tells ``stage`` the anchors done. Without ``targets`` a NULL target drops
-    nothing.
+    nothing. ``plain``: targets are numbers or truth values, to be held as floats (``are_numbers``).
+    ``most`` is about how many examples there can be.
     """
-    kept: list[Labels] = []
+    gathered = _Gathered(plain=plain and targets, most=most)
     dropped: Counter[str] = Counter()
     considered = 0
     for labels in batches:
@@ -83,21 +102,58 @@ def collect(
         dropped[NOT_LIVING] += labels.considered - len(labels.entity) - sum(labels.left_out)
         for reason, rows in zip((NOT_CHOSEN, NOT_ASSUMED, NO_TARGET), labels.left_out, strict=True):
             dropped[reason] += rows
-        kept.append(_kept(labels, dropped, targets=targets))
+        gathered.add(_kept(labels, dropped, targets=targets))
         if stage is not None:
             stage.update(int(labels.anchor.max(initial=-1)) + 1)
-    if not kept:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Collected(nothing, nothing, pa.chunked_array([], pa.float64()), None, None)
-    return Collected(
-        entity=np.concatenate([b.entity for b in kept]),
-        anchor=np.concatenate([b.anchor for b in kept]),
-        target=_chunked([b.target for b in kept]),
-        weight=_joined([b.weight for b in kept]),
-        time=_joined([b.time for b in kept]),
-        dropped=Counter({reason: count for reason, count in dropped.items() if count}),
-        considered=considered,
+    return gathered.collected(
+        Counter({reason: count for reason, count in dropped.items() if count}), considered
     )
+
+
+class _Gathered:
+    """Examples put where they stay while batches come in."""
+
+    def __init__(self, *, plain: bool, most: int) -> None:
+        self._entity = Growing(np.int64, most)
+        self._number = Growing(np.float64, most) if plain else None
+        self._values: list[pa.Array] = []
+        self._weight: list[npt.NDArray[np.float64]] = []
+        self._time: list[npt.NDArray[np.int64]] = []
+        self._held = np.zeros(0, dtype=np.int64)
+
+    def add(self, labels: Labels) -> None:
+        """Add the examples of the next anchors, or more of the last."""
+        self._entity.append(labels.entity)
+        if self._number is None:
+            self._values.append(labels.target)
+        else:
+            fits = _fits_float(labels.target)
+            found = labels.target.to_numpy(zero_copy_only=False) if fits else None
+            self._number.append(numbers(labels.target) if found is None else found)
+        if labels.weight is not None:
+            self._weight.append(labels.weight)
+        if labels.time is not None:
+            self._time.append(labels.time)
+        if len(labels.anchor):
+            held, last = self._held, int(labels.anchor[-1])
+            self._held = np.zeros(max(len(held), last + 1), dtype=np.int64)
+            self._held[: len(held)] = held
+            first = int(labels.anchor[0])
+            ends = np.searchsorted(labels.anchor, np.arange(first, last + 2))
+            self._held[first : last + 1] += np.diff(ends)
+
+    def collected(self, dropped: Counter[str], considered: int) -> Collected:
+        """Return everything that was added; nothing can be added afterwards."""
+        target = self._number.done() if self._number is not None else _chunked(self._values)
+        return Collected(
+            entity=self._entity.done(),
+            held=self._held,
+            target=target,
+            weight=np.concatenate(self._weight) if self._weight else None,
+            time=np.concatenate(self._time) if self._time else None,
+            dropped=dropped,
+            considered=considered,
+        )
 
 
 def _kept(labels: Labels, dropped: Counter[str], *, targets: bool) -> Labels:
@@ -142,18 +198,17 @@ def _windows(target: pa.Array, missing: float = np.nan) -> npt.NDArray[np.float6
 
 
 def _chunked(parts: list[pa.Array]) -> pa.ChunkedArray:
+    if not parts:
+        return pa.chunked_array([], pa.float64())
     chunks = pa.chunked_array(parts)
     return chunks if pa.types.is_nested(chunks.type) else chunks.unify_dictionaries()
-
-
-def _joined(parts: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any] | None:
-    arrays = [p for p in parts if p is not None]
-    return np.concatenate(arrays) if arrays else None
 
 
 def encode(query: CheckedQuery, found: Collected) -> Encoded:
     """Return targets as arrays and, where they are indices, the classes that they index."""
     target = found.target
+    if isinstance(target, np.ndarray):
+        return Encoded(target)
     if query.task_type in LISTS:
         if not _is_list(target.type):  # there was nothing to look at
             target = pa.chunked_array([], pa.large_list(pa.int64()))
@@ -176,6 +231,13 @@ def has_classes(query: CheckedQuery, target: pa.ChunkedArray) -> bool:
     is_column = isinstance(query.query.target, ColumnRef)
     binary = query.task_type is TaskType.BINARY_CLASSIFICATION
     return binary and is_column and not pa.types.is_boolean(target.type)
+
+
+def are_numbers(query: CheckedQuery) -> bool:
+    """Return whether a target is one number or truth value, of which ``encode`` makes floats."""
+    if isinstance(query.query.target, ColumnRef):
+        return False
+    return query.forecast_length is None and query.task_type in _PLAIN
 
 
 def find_classes(target: pa.Array | pa.ChunkedArray) -> tuple[Any, ...]:
@@ -262,7 +324,7 @@ def numbers(target: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     return values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)  # type: ignore[no-any-return]
 
 
-def _fits_float(target: pa.ChunkedArray) -> bool:
+def _fits_float(target: pa.Array | pa.ChunkedArray) -> bool:
     """Return whether these are numbers or truth values of plain types, none of them NULL."""
     kind = target.type
     plain = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)

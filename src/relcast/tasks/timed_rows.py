@@ -14,23 +14,23 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from relcast.pql.ast import AggregationKind
-from relcast.tasks import kernels
 from relcast.tasks.batches import Histogram, count_by_time
 from relcast.tasks.conditions import number
 from relcast.tasks.fact_rows import rows_by_key
 from relcast.tasks.facts import Fact
 from relcast.tasks.key_index import KeyIndex
+from relcast.tasks.keyed_rows import rows_of_entities
 from relcast.tasks.offsets import Times
 from relcast.tasks.scan import Session
 from relcast.tasks.sql import column
 from relcast.tasks.sums import find_scale
+from relcast.tasks.ties import twins
 
 __all__ = ["ROW_BYTES", "RowSource", "TimedRows", "TooWide", "rows_of"]
 
 ROW_BYTES = 48
 """Of a row while it is read and put in order."""
 
-_TIED = "tied_rows"
 _ORDERED = (AggregationKind.FIRST, AggregationKind.LAST)
 
 
@@ -44,14 +44,14 @@ class TimedRows:
 
     Attributes:
         time: int64[m] ns.
-        entity: int64[m] dense entity rows.
+        entity: int32[m] dense entity rows.
         value: [m]: integers, floats, bool, or codes; None where rows are only counted.
         dictionary: What codes stand for, for FIRST and LAST; None for other values.
         codes: For COUNT_DISTINCT: the codes are below it.
     """
 
     time: Times
-    entity: npt.NDArray[np.int64]
+    entity: npt.NDArray[np.int32]
     value: npt.NDArray[Any] | None = None
     dictionary: pa.Array | None = None
     codes: int = 0
@@ -153,91 +153,36 @@ class RowSource:
         if "value" not in rows.column_names:
             return TimedRows(time, entity)
         kind = self._fact.aggregation.kind
-        value, dictionary, codes = _values(rows.column("value"), kind)
+        value, dictionary, codes = _values(rows.column("value"), kind, self._session.threads)
         if order is not None:
             value = value[order]
         if kind in _ORDERED:
+            scan = self._session.scan(self._fact.aggregation.column.table)
             row = _whole(rows, "row")
-            again = self._settled(time, entity, row if order is None else row[order])
-            if again is not None:
-                entity, value = entity[again], value[again]
+            if (tied := twins(self._session, scan, time, entity, row, order)) is not None:
+                there, taken = tied
+                value = value.copy() if order is None else value
+                value[there] = value[taken]
         return TimedRows(time, entity, value, dictionary, codes)
 
-    def _in_time(self, rows: pa.Table) -> tuple[Times, Times, npt.NDArray[np.int64] | None]:
+    def _in_time(
+        self, rows: pa.Table
+    ) -> tuple[Times, npt.NDArray[np.int32], npt.NDArray[np.int64] | None]:
         """Return times and entities in order of time, and which rows they are; None: as read."""
-        time, entity = _whole(rows, "time"), rows.column("entity").to_numpy()
         order = None
         if self._index is not None:
-            ordered = "value" in rows.column_names
-            time, entity, order = self._of_entities(self._index, time, entity, ordered=ordered)
-        if (time[1:] < time[:-1]).any():
+            time, entity, order, ascends = rows_of_entities(
+                rows, self._index, self._session.threads, ordered="value" in rows.column_names
+            )
+        else:
+            time = _whole(rows, "time")
+            entity = rows.column("entity").to_numpy().astype(np.int32, copy=False)
+            ascends = not (time[1:] < time[:-1]).any()
+        if not ascends:
             by_time = np.argsort(time, kind="stable")
             time, entity = time[by_time], entity[by_time]
             order = order[by_time] if order is not None and len(order) else by_time
-        return time, entity.astype(np.int64, copy=False), order
-
-    def _of_entities(
-        self, index: KeyIndex, time: Times, key: npt.NDArray[Any], *, ordered: bool
-    ) -> tuple[Times, npt.NDArray[Any], npt.NDArray[np.int64] | None]:
-        """Return times and entities of the rows whose key names one, and which rows; None: all.
-
-        Unless ``ordered`` nobody asks which rows they are, and that is left empty.
-        """
-        edges = np.linspace(0, len(time), self._session.threads + 1).astype(np.int64).tolist()
-        parts = [slice(start, stop) for start, stop in pairwise(edges)]
-        with ThreadPoolExecutor(len(parts)) as pool:
-            found = list(pool.map(lambda part: index.find(key[part]), parts))
-            ends = np.cumsum([0, *(np.count_nonzero(rows >= 0) for rows in found)]).tolist()
-            if ends[-1] == len(time):
-                return time, np.concatenate(found), None
-            times, entities = (np.empty(ends[-1], dtype=np.int64) for _ in range(2))
-            order = np.empty(ends[-1] if ordered else 0, dtype=np.int64)
-
-            def keep(n: int) -> None:
-                place, part = slice(ends[n], ends[n + 1]), parts[n]
-                kernels.keep_rows(
-                    found[n], time[part], part.start, times[place], entities[place], order[place]
-                )
-
-            list(pool.map(keep, range(len(parts))))
-        return times, entities, order
-
-    def _settled(self, time: Times, entity: Times, row: Times) -> npt.NDArray[np.int64] | None:
-        """Return an order in which an entity's rows of one time go by primary key, then row.
-
-        None where there are no such rows: they are few, so that their keys are looked up.
-        """
-        same = np.flatnonzero(time[1:] == time[:-1])
-        tied = np.union1d(same, same + 1)
-        tied = tied[np.lexsort((entity[tied], time[tied]))]
-        twin = (np.diff(time[tied]) == 0) & (np.diff(entity[tied]) == 0)
-        twins = np.append(twin, False) | np.insert(twin, 0, False)
-        tied = tied[twins] if len(tied) else tied
-        if len(tied) == 0:
-            return None
-        order = np.arange(len(time))
-        rank = self._ranks(row[tied])
-        places = tied[np.lexsort((tied, entity[tied], time[tied]))]
-        order[places] = tied[np.lexsort((rank, entity[tied], time[tied]))]
-        return order
-
-    def _ranks(self, row: Times) -> npt.NDArray[np.int64]:
-        """Return the place of each row among the others by primary key, then row."""
-        scan = self._session.scan(self._fact.aggregation.column.table)
-        self._session.register(_TIED, pa.table({"row": row}))
-        keys = [scan.row("own")]
-        if scan.table.primary_key is not None:
-            keys.insert(0, scan.value(scan.table.primary_key, "own"))
-        wanted = exp.select(column("row", _TIED)).from_(exp.to_table(_TIED))
-        found = self._session.fetch(
-            exp.select(scan.row("own").as_("row", quoted=True))
-            .from_(scan.relation("own"))
-            .where(exp.In(this=scan.row("own"), query=wanted.subquery()))
-            .order_by(*(exp.Ordered(this=key, nulls_first=False) for key in keys))
-        )
-        ordered = _whole(found, "row")
-        by_row = np.argsort(ordered)
-        return by_row[np.searchsorted(ordered[by_row], row)]
+        return time, entity, order
 
 
 def rows_of(session: Session, fact: Fact, *, by_key: bool) -> exp.Select:
@@ -260,7 +205,7 @@ def _whole(rows: pa.Table, name: str) -> npt.NDArray[np.int64]:
 
 
 def _values(
-    found: pa.ChunkedArray, kind: AggregationKind
+    found: pa.ChunkedArray, kind: AggregationKind, threads: int
 ) -> tuple[npt.NDArray[Any], pa.Array | None, int]:
     """Return values, or codes with what they stand for and how many there are."""
     plain = (
@@ -276,6 +221,21 @@ def _values(
             return found.to_numpy().astype(np.int64, copy=False), None, ends["max"] + 1
     if pa.types.is_floating(found.type):  # -0.0 is 0.0
         found = pa.chunked_array([pa.array(found.to_numpy() + 0.0)])
-    coded = pc.dictionary_encode(found).combine_chunks()
-    codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, coded.dictionary, max(1, len(coded.dictionary))
+    coded = _coded(found, threads)
+    codes = np.empty(len(coded), dtype=np.int32)
+    first = 0
+    for chunk in coded.chunks:
+        codes[first : first + len(chunk)] = chunk.indices.to_numpy(zero_copy_only=False)
+        first += len(chunk)
+    dictionary = coded.chunk(0).dictionary if coded.num_chunks else pa.array([], found.type)
+    return codes, dictionary, max(1, len(dictionary))
+
+
+def _coded(found: pa.ChunkedArray, threads: int) -> pa.ChunkedArray:
+    """Return values dictionary-coded in order of first appearance; each thread codes a part."""
+    edges = np.linspace(0, found.num_chunks, threads + 1).astype(np.int64).tolist()
+    parts = [found.chunks[start:stop] for start, stop in pairwise(edges) if start < stop]
+    with ThreadPoolExecutor(threads) as pool:
+        coded = list(pool.map(lambda part: pc.dictionary_encode(pa.chunked_array(part)), parts))
+    kind = pa.dictionary(pa.int32(), found.type)
+    return pa.chunked_array([c for part in coded for c in part.chunks], kind).unify_dictionaries()
