@@ -65,7 +65,7 @@ ENVIRONMENTS = {
             "kumo-engine==1.0.0",
         ],
     ],
-    "ft": [["featuretools", "lightgbm", "pyarrow", "scikit-learn"]],
+    "ft": [["featuretools", "pandas<2.3", "numpy<2.3", "lightgbm", "pyarrow", "scikit-learn"]],
 }
 """What is installed, step by step, into each environment."""
 

@@ -19,9 +19,6 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
-TRAINING_ROWS = 2_000
-"""The newest training rows that are used: with all of them the synthesis takes hours."""
-
 
 def main() -> None:
     folder, name, _, out = Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4])
@@ -46,8 +43,6 @@ def main() -> None:
                 key["references"], key["ref_column"], entry["table"], key["column"]
             )
     rows = pd.read_parquet(folder / "rows" / f"{name}.parquet")
-    train = rows[rows.SPLIT == 0].sort_values("TIMESTAMP").tail(TRAINING_ROWS)
-    rows = pd.concat([train, rows[rows.SPLIT > 0]], ignore_index=True)
     key = next(e["primary_key"] for e in schema if e["table"] == task["entity_table"])
     cutoff = pd.DataFrame({key: rows.ENTITY1, "time": rows.TIMESTAMP})
     matrix, _ = ft.dfs(
