@@ -1,4 +1,4 @@
-"""Peers on the same rows and split: kumo-engine, featuretools with LightGBM, and relcast.
+"""Peers on the same rows and split: kumo-engine, featuretools with LightGBM, getML, and relcast.
 
     python bench/peers.py [--home .bench/peers] [--task driver-top3 ...] [--peer relcast ...]
                           [--limit 1800] [--threads 2]
@@ -65,6 +65,7 @@ ENVIRONMENTS = {
             "kumo-engine==1.0.0",
         ],
     ],
+    "getml": [["getml", "pyarrow", "psutil"]],
     "ft": [["featuretools", "pandas<2.3", "numpy<2.3", "lightgbm", "pyarrow", "scikit-learn"]],
 }
 """What is installed, step by step, into each environment."""
@@ -72,6 +73,7 @@ ENVIRONMENTS = {
 PEERS = {
     "kumo-engine lean": ("kumo", "kumo_engine_fit.py", "lean"),
     "kumo-engine FAST": ("kumo", "kumo_engine_fit.py", "fast"),
+    "getML community": ("getml", "getml_fit.py", "fastprop"),
     "featuretools + LightGBM": ("ft", "featuretools_fit.py", "dfs"),
 }
 
