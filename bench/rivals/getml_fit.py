@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def engine() -> list[psutil.Process]:
-    """Return the processes of getML's engine, which starts one for each project."""
-    return [p for p in psutil.process_iter() if p.name() == "getML"]
+    """Return the processes of getML's engine."""
+    return psutil.Process().children(recursive=True)
 
 
 def spent() -> float:
@@ -60,7 +60,7 @@ def fit(folder: Path, task: dict, schema: dict, rows: pd.DataFrame, binary: bool
     rows["label"] = rows["label"].astype(float)
     parts = {}
     for number, split in enumerate(("train", "validation", "test")):
-        part = rows[rows.SPLIT == number].drop(columns="SPLIT").reset_index(drop=True)
+        part = rows[rows["SPLIT"] == number].drop(columns="SPLIT").reset_index(drop=True)
         frame = getml.DataFrame.from_pandas(part, name=split)
         frame.set_role([key], roles.join_key)
         frame.set_role(["moment"], roles.time_stamp)
