@@ -11,7 +11,7 @@ from relcast.pql import CheckedQuery
 from relcast.pql.ast import Aggregation, ColumnRef
 from relcast.tasks.examples import Examples
 from relcast.tasks.report import TrainingTableReport
-from relcast.tasks.splits import SPLITS
+from relcast.tasks.splits import SPLITS, rows_of_split
 
 __all__ = [
     "MOST_CLASSES",
@@ -68,7 +68,7 @@ def check_classes(query: CheckedQuery, classes: tuple[object, ...] | None) -> No
 
 def check_rows(split: npt.NDArray[np.int8]) -> None:
     """Raise ``task.too_few_rows`` when a split has no row."""
-    counts = [int((split == s).sum()) for s in range(3)]
+    counts = [int(np.count_nonzero(split == s)) for s in range(3)]
     if min(counts) == 0:
         held = ", ".join(f"{name} {count:,}" for name, count in zip(SPLITS, counts, strict=True))
         raise TaskError(
@@ -80,11 +80,12 @@ def check_rows(split: npt.NDArray[np.int8]) -> None:
 
 def check_targets(query: CheckedQuery, examples: Examples, split: npt.NDArray[np.int8]) -> None:
     """Raise ``task.one_class`` when train has nothing to tell apart; numbers always have."""
-    train = split == 0
+    train = rows_of_split(split, 0)
     if examples.lists is not None:
-        held = np.unique(examples.lists.take(train).values)
+        lists = examples.lists.take(train)
+        held = np.unique(lists.values)
         if len(held) < 2:
-            raise _one_value(query, int(train.sum()), len(held))
+            raise _one_value(query, len(lists), len(held))
         return
     if query.task_type in _NUMBERS or examples.target is None:
         return
@@ -101,18 +102,19 @@ def warnings_of(
     found = [*_unseen(query, report)]
     if examples.lists is not None:
         return tuple(found + _without_values(report))
-    if examples.target is None:
+    if examples.target is None or examples.split is None:
         return tuple(found)
     for number, name in enumerate(SPLITS[1:], start=1):
-        held = examples.target[examples.split == number]
+        held = examples.target[rows_of_split(examples.split, number)]
         if _alike(held):
             found.append(
                 f"All {len(held):,} targets of the {name} split are of one class, so ranking "
                 "metrics such as AUROC do not exist there."
             )
     if query.task_type is TaskType.BINARY_CLASSIFICATION:
-        trained = examples.target[examples.split == 0].astype(np.int64)
-        rarest = int(np.bincount(trained, minlength=2).min())
+        trained = examples.target[rows_of_split(examples.split, 0)]
+        positives = int(np.count_nonzero(trained))
+        rarest = min(positives, len(trained) - positives)
         if rarest < _RARE:
             found.append(f"The rarer class has {rarest} rows in the train split: expect little.")
     return tuple(found)

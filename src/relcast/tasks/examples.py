@@ -12,6 +12,8 @@ __all__ = ["Encoded", "Examples", "Lists"]
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[Any] | slice
+"""Places, a mask, or a slice with both ends and no step."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class Lists:
         """int64[n], the number of values of each list."""
         return np.diff(self.offsets)
 
-    def take(self, rows: npt.NDArray[Any]) -> Lists:
-        """Return the lists at these places, or where this mask holds."""
+    def take(self, rows: Rows) -> Lists:
+        """Return the lists at these places, or where this mask holds; of a slice views."""
+        if isinstance(rows, slice):
+            offsets = self.offsets[rows.start : rows.stop + 1]
+            return Lists(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
         places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         lengths = self.lengths[places]
         offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
@@ -86,8 +91,8 @@ class Examples:
     def __len__(self) -> int:
         return len(self.entity)
 
-    def take(self, rows: npt.NDArray[Any]) -> Examples:
-        """Return the rows at these places, or where this mask holds."""
+    def take(self, rows: Rows) -> Examples:
+        """Return the rows at these places, or where this mask holds; of a slice views."""
         return Examples(
             entity=self.entity[rows],
             anchor=None if self.anchor is None else self.anchor[rows],

@@ -52,7 +52,7 @@ class Found:
     mends: Callable[[], str] | None = None
 
     def report(
-        self, query: CheckedQuery, relations: Relations, examples: Examples
+        self, query: CheckedQuery, relations: Relations, examples: Examples, threads: int = 1
     ) -> TrainingTableReport:
         """Report on examples, split or not."""
         return report_of(
@@ -64,6 +64,7 @@ class Found:
             warnings=self.warnings,
             item_keys=item_keys_of(query, relations),
             rule=self.rule,
+            threads=threads,
         )
 
 
@@ -73,8 +74,10 @@ def finish(
     query: CheckedQuery,
     examples: Examples,
     found: Found,
+    *,
+    threads: int = 1,
 ) -> TrainingTable:
-    """Turn split examples into a table.
+    """Turn split examples into a table; it does not depend on ``threads``.
 
     A static column with two values makes the query binary. The classes are those of all rows of
     the table, whatever their split. Raises ``task.bad_weight`` and ``task.too_many_classes``, and
@@ -89,7 +92,7 @@ def finish(
         kept = _without_unused_classes(examples.take(split != LEFT_OUT))
         split = split[split != LEFT_OUT]
     check_classes(query, kept.classes)
-    report = found.report(query, relations, examples)
+    report = found.report(query, relations, examples, threads)
     try:
         if found.assigned is not None and not found.assigned.fills:
             advice = found.mends() if found.mends is not None else ""

@@ -148,6 +148,7 @@ def _temporal(
             assigned=assigned,
             mends=lambda: mends(case, len(used)),
         ),
+        threads=session.threads,
     )
 
 

@@ -13,12 +13,16 @@ from numba import njit
 __all__ = [
     "add",
     "count",
+    "count_bits",
     "cut",
+    "ends_of_bits",
     "find_rows",
     "join_two",
     "keep_rows",
     "last_places",
     "mark_twins",
+    "squares",
+    "take_bits",
 ]
 
 
@@ -136,3 +140,73 @@ def mark_twins(time: Any, entity: Any, last: Any, twin: Any) -> int:
             twin[n] = 1
         last[entity[n]] = n
     return count
+
+
+@njit(nogil=True, cache=True)
+def squares(value: Any, first: int, length: int, center: float) -> float:
+    """Return the sum of the squared differences from a center, of a part.
+
+    The part is halved and halved again (pairwise summation): the error grows with the logarithm of
+    the length (Higham 1993).
+    """
+    if length > 128:
+        half = length // 2
+        half -= half % 8
+        left = squares(value, first, half, center)
+        return left + squares(value, first + half, length - half, center)
+    return _few_squares(value, first, length, center)
+
+
+@njit(nogil=True, cache=True)
+def _few_squares(value: Any, first: int, length: int, center: float) -> float:
+    """Add in eight lanes, so that an addition does not wait for the one before."""
+    a = b = c = d = e = f = g = h = 0.0
+    whole = first + length - length % 8
+    for n in range(first, whole, 8):
+        a += (value[n] - center) * (value[n] - center)
+        b += (value[n + 1] - center) * (value[n + 1] - center)
+        c += (value[n + 2] - center) * (value[n + 2] - center)
+        d += (value[n + 3] - center) * (value[n + 3] - center)
+        e += (value[n + 4] - center) * (value[n + 4] - center)
+        f += (value[n + 5] - center) * (value[n + 5] - center)
+        g += (value[n + 6] - center) * (value[n + 6] - center)
+        h += (value[n + 7] - center) * (value[n + 7] - center)
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for n in range(whole, first + length):
+        total += (value[n] - center) * (value[n] - center)
+    return total
+
+
+@njit(nogil=True, cache=True)
+def count_bits(bits: Any, bins: Any) -> None:
+    """Count floats by their first 16 bits, in the order of the floats; ``bins`` are [4, 2**16].
+
+    Each row counts every fourth: equal values one after another do not wait for each other.
+    """
+    for n in range(len(bits)):
+        ordered = bits[n] ^ ((bits[n] >> 63) & 0x7FFFFFFFFFFFFFFF)
+        bins[n & 3, (ordered >> 48) + 32768] += 1
+
+
+@njit(nogil=True, cache=True)
+def ends_of_bits(bits: Any, first: int, last: int) -> tuple[int, int]:
+    """Return the least and the greatest of the floats of some bins, as bits in their order."""
+    low, high = (first - 32768) << 48, ((last - 32767) << 48) - 1
+    least, most = high, low
+    for n in range(len(bits)):
+        ordered = bits[n] ^ ((bits[n] >> 63) & 0x7FFFFFFFFFFFFFFF)
+        inside = low <= ordered <= high
+        least = min(least, ordered if inside else high)
+        most = max(most, ordered if inside else low)
+    return least, most
+
+
+@njit(nogil=True, cache=True)
+def take_bits(bits: Any, first: int, last: int, found: Any) -> None:
+    """Write the floats of some bins as bits; ``found`` has a place more than there are."""
+    low, high = (first - 32768) << 48, ((last - 32767) << 48) - 1
+    place = 0
+    for n in range(len(bits)):
+        ordered = bits[n] ^ ((bits[n] >> 63) & 0x7FFFFFFFFFFFFFFF)
+        found[place] = bits[n]
+        place += low <= ordered <= high

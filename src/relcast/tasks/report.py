@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from relcast.core.errors import TaskError
-from relcast.tasks.examples import Examples
+from relcast.tasks.examples import Examples, Rows
 from relcast.tasks.offsets import from_iso, iso
-from relcast.tasks.splits import LEFT_OUT, SPLITS
-from relcast.tasks.summaries import Summariser, TargetSummary, counted
+from relcast.tasks.splits import LEFT_OUT, SPLITS, rows_of_split
+from relcast.tasks.summaries import MOST_FREQUENT, Summariser, TargetSummary, counted
 
 __all__ = [
     "AnchorReport",
@@ -168,11 +170,12 @@ def report_of(
     warnings: tuple[str, ...] = (),
     item_keys: pa.Array | None = None,
     rule: str | None = None,
+    threads: int = 1,
 ) -> TrainingTableReport:
     """Report on examples; those of ``LEFT_OUT`` are counted, and are not in the table.
 
     Examples that are not split are reported as a whole: ``splits`` and ``anchors`` are empty.
-    ``item_keys`` names what lists of rows hold.
+    ``item_keys`` names what lists of rows hold. The report does not depend on ``threads``.
     """
     summary = Summariser(examples, binary=binary, item_keys=item_keys)
     split = examples.split
@@ -184,60 +187,66 @@ def report_of(
             dropped=dict(dropped),
             empty_anchors=empty_anchors,
             warnings=warnings,
-            target=summary.of(np.ones(len(examples), dtype=np.bool_)),
+            target=summary.of(slice(0, len(examples))),
             rule=rule,
         )
-    anchors, left_out = _anchors(examples, summary)
+    between = int(np.count_nonzero(split == LEFT_OUT))
+    whole = split != LEFT_OUT if between else slice(0, len(examples))
+    parts = [rows_of_split(split, number) for number in range(len(SPLITS))]
+    anchors = _anchors(examples)
+    many = len(anchors.rows) <= _MOST_ANCHORS
+    asked: list[tuple[Rows, int]] = [(rows, MOST_FREQUENT) for rows in (whole, *parts)]
+    # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
+    few = 5 if examples.lists is not None else MOST_FREQUENT
+    asked += [(rows, few) for rows in anchors.rows if many]
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(lambda one: summary.of(*one), asked))
     reasons = dict(dropped)
-    between = int((split == LEFT_OUT).sum())
     if between:
         reasons[BETWEEN] = between
     return TrainingTableReport(
         rows=len(examples) - between,
-        splits={name: _split(examples, split, summary, n) for n, name in enumerate(SPLITS)},
-        anchors=anchors,
+        splits={
+            name: _split(examples, parts, number, found[1 + number])
+            for number, name in enumerate(SPLITS)
+        },
+        anchors=tuple(
+            AnchorReport(moment, _NAMES[number], target)
+            for moment, number, target in zip(
+                anchors.moments, anchors.splits, found[1 + len(SPLITS) :], strict=False
+            )
+        ),
         considered=considered,
         dropped=reasons,
-        left_out_anchors=left_out,
+        left_out_anchors=anchors.splits.count(LEFT_OUT),
         empty_anchors=empty_anchors,
         warnings=warnings,
-        target=summary.of(split != LEFT_OUT),
+        target=found[0],
         rule=rule,
     )
 
 
-def _anchors(examples: Examples, summary: Summariser) -> tuple[tuple[AnchorReport, ...], int]:
-    """Return the anchors' reports, and how many anchors are left out."""
+class _Anchors(NamedTuple):
+    """The different anchors, ascending: when, in which split, and their rows."""
+
+    moments: list[int]
+    splits: list[int]
+    rows: list[Rows]
+
+
+def _anchors(examples: Examples) -> _Anchors:
     if examples.anchor is None or examples.split is None or len(examples) == 0:
-        return (), 0
+        return _Anchors([], [], [])
     order: npt.NDArray[np.intp] | None = None
     ordered = examples.anchor
     if (ordered[1:] < ordered[:-1]).any():
         order = np.argsort(examples.anchor, kind="stable")
         ordered = examples.anchor[order]
-    ends = np.append(_starts(ordered), len(ordered))
-    distinct = ordered[ends[:-1]]
-    first = examples.split[ends[:-1] if order is None else order[ends[:-1]]]
-    left_out = int((first == LEFT_OUT).sum())
-    # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
-    if len(distinct) > _MOST_ANCHORS:
-        return (), left_out
-    most = 5 if examples.lists is not None else 50
-    found = (
-        AnchorReport(
-            int(moment), _NAMES[int(first[n])], summary.of(_rows(order, ends, n), most=most)
-        )
-        for n, moment in enumerate(distinct)
-    )
-    return tuple(found), left_out
-
-
-def _rows(
-    order: npt.NDArray[np.intp] | None, ends: npt.NDArray[np.intp], n: int
-) -> npt.NDArray[np.intp]:
-    if order is None:
-        return np.arange(ends[n], ends[n + 1])
-    return order[ends[n] : ends[n + 1]]
+    starts = _starts(ordered)
+    first = examples.split[starts if order is None else order[starts]]
+    pieces = [slice(*ends) for ends in pairwise([*starts.tolist(), len(ordered)])]
+    rows: list[Rows] = [piece if order is None else order[piece] for piece in pieces]
+    return _Anchors(ordered[starts].tolist(), first.tolist(), rows)
 
 
 def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
@@ -245,26 +254,22 @@ def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 
-def _distinct(values: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> int:
-    """Return how many different values a mask holds; quick where they ascend."""
+def _distinct(values: npt.NDArray[np.int64]) -> int:
+    """Return how many different values there are; quick where they ascend."""
     if (values[1:] < values[:-1]).any():
-        return len(np.unique(values[mask]))
-    starts = _starts(values)
-    return int(np.logical_or.reduceat(mask, starts).sum()) if len(starts) else 0
+        return len(np.unique(values))
+    return len(_starts(values))
 
 
 def _split(
-    examples: Examples, split: npt.NDArray[np.int8], summary: Summariser, number: int
+    examples: Examples, parts: Sequence[Rows], number: int, target: TargetSummary
 ) -> SplitReport:
-    mask = split == number
-    anchors = 0 if examples.anchor is None else _distinct(examples.anchor, mask)
-    unseen, share = _unseen(examples, split == 0, mask) if number else (None, None)
-    return SplitReport(anchors, summary.of(mask), unseen, share)
+    anchors = 0 if examples.anchor is None else _distinct(examples.anchor[parts[number]])
+    unseen, share = _unseen(examples, parts[0], parts[number]) if number else (None, None)
+    return SplitReport(anchors, target, unseen, share)
 
 
-def _unseen(
-    examples: Examples, train: npt.NDArray[np.bool_], mine: npt.NDArray[np.bool_]
-) -> tuple[int | None, float | None]:
+def _unseen(examples: Examples, train: Rows, mine: Rows) -> tuple[int | None, float | None]:
     """Return how many distinct values of a split train does not have, and their share."""
     if examples.lists is not None:
         known, held = examples.lists.take(train).values, examples.lists.take(mine).values

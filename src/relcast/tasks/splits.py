@@ -46,6 +46,7 @@ __all__ = [
     "default_split",
     "key_ranks",
     "parse_split",
+    "rows_of_split",
     "split_anchors",
     "split_by_default",
     "split_counts",
@@ -225,6 +226,15 @@ def _without_overlap(wanted: npt.NDArray[np.int8], low: Times, high: Times) -> n
         if newer.any():
             result[(result == older) & (high > low[newer].min())] = LEFT_OUT
     return result
+
+
+def rows_of_split(split: npt.NDArray[np.int8], number: int) -> slice | npt.NDArray[np.bool_]:
+    """Return the rows of one split: a slice where they stand together, else a mask."""
+    mask: npt.NDArray[np.bool_] = split == number
+    rows = int(np.count_nonzero(mask))
+    first = int(mask.argmax()) if rows else 0
+    together = slice(first, first + rows)
+    return together if np.count_nonzero(mask[together]) == rows else mask
 
 
 def too_few_anchors(found: Assigned, frame: Frame, mends: str = "") -> TaskError:

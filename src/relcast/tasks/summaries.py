@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from relcast.tasks.examples import Examples, Floats, Integers
+from relcast.tasks import kernels
+from relcast.tasks.examples import Examples, Floats, Integers, Rows
 
 __all__ = ["Summariser", "TargetSummary"]
 
@@ -18,6 +18,8 @@ MOST_FREQUENT = 50
 """Values that a summary names, most frequent first."""
 
 _HUGE = 1e150
+_FEW = 10_000
+_MAGNITUDE = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +94,19 @@ class Summariser:
         self._binary = binary
         self._item_keys = item_keys
 
-    def of(self, rows: npt.NDArray[Any], *, most: int = MOST_FREQUENT) -> TargetSummary:
-        """Summarise the rows at these places, or where this mask holds, naming so many values."""
+    def of(self, rows: Rows, most: int = MOST_FREQUENT) -> TargetSummary:
+        """Summarise the rows at these places, or where this mask holds, naming so many values.
+
+        Threads may ask at once.
+        """
         lists, target = self._examples.lists, self._examples.target
         if lists is not None:
             return self._lists(rows, most)
         if target is None:
-            return TargetSummary(int(rows.sum()) if rows.dtype == np.bool_ else len(rows))
+            return TargetSummary(len(self._examples.entity[rows]))
         found = target[rows]
         if self._binary:
-            return TargetSummary(len(found), positives=int((found == 1).sum()))
+            return TargetSummary(len(found), positives=int(np.count_nonzero(found == 1)))
         if self._examples.classes is not None:
             values, counts = counted(found.astype(np.int64))
             order = np.argsort(-counts, kind="stable")[:most]
@@ -111,7 +116,7 @@ class Summariser:
             )
         return _numbers(found)
 
-    def _lists(self, rows: npt.NDArray[Any], most: int) -> TargetSummary:
+    def _lists(self, rows: Rows, most: int) -> TargetSummary:
         if self._examples.lists is None:
             return TargetSummary(0)
         found = self._examples.lists.take(rows)
@@ -148,20 +153,43 @@ def _numbers(target: Floats) -> TargetSummary:
     rows = len(target)
     if rows == 0:
         return TargetSummary(0)
+    flat = np.ascontiguousarray(target).reshape(-1)
     # Squares and sums of values near the end of what floats hold would be infinite.
-    low, high = float(target.min()), float(target.max())
+    low, high = float(flat.min()), float(flat.max())
     largest = max(-low, high)
     unit = largest if _HUGE < largest < np.inf else 1.0
-    tame = target if unit == 1.0 else target / unit
+    tame = flat if unit == 1.0 else flat / unit
+    mean = tame.mean()
+    spread = np.sqrt(kernels.squares(tame, 0, len(tame), mean) / len(tame))
     windows = None
     if target.ndim == 2:
-        windows = tuple(float(m) * unit for m in tame.mean(axis=0))
+        windows = tuple(float(m) * unit for m in tame.reshape(target.shape).mean(axis=0))
     return TargetSummary(
         rows,
-        mean=float(tame.mean()) * unit,
-        std=float(tame.std()) * unit,
+        mean=float(mean) * unit,
+        std=float(spread) * unit,
         low=low,
-        median=float(np.median(tame)) * unit,
+        median=_median(tame) * unit,
         high=high,
         windows=windows,
     )
+
+
+def _median(values: Floats) -> float:
+    """Return the median of finite values: of the bits that come first in order, then of the few."""
+    if len(values) < _FEW:
+        return float(np.median(values))
+    bits = values.view(np.int64)
+    counts = np.zeros((4, 2**16), dtype=np.int64)
+    kernels.count_bits(bits, counts)
+    bins = counts.sum(axis=0)
+    behind = np.cumsum(bins)
+    middle = np.array([(len(values) - 1) // 2, len(values) // 2])
+    first, last = np.searchsorted(behind, middle, side="right").tolist()
+    least, most = kernels.ends_of_bits(bits, first, last)
+    if least == most:
+        return float(np.array([least ^ ((least >> 63) & _MAGNITUDE)]).view(np.float64)[0])
+    found = np.empty(int(bins[first : last + 1].sum()) + 1)
+    kernels.take_bits(bits, first, last, found.view(np.int64))
+    places = middle - (int(behind[first - 1]) if first else 0)
+    return float(np.partition(found[:-1], places)[places].mean())
