@@ -124,10 +124,10 @@ def test_columns_say_when_they_are_known_and_round_trip():
     table = orders(late("paid_at", "days hours"), Column("s", Dtype.string, Stype.text))
     graph = Graph({"orders": table})
     assert Graph.from_json(graph.to_json()) == graph
-    assert table.column("amount").is_late
+    assert table.known_by("amount") == ("paid_at", Delay.of("days hours"))
     plain = table.column("s")
     assert plain.to_json() == {"name": "s", "dtype": "string", "stype": "text"}
-    assert not plain.is_late
+    assert not table.is_late("s")
     assert Column.from_json({**plain.to_json(), "mutable": True}).mutable
 
 
@@ -160,4 +160,13 @@ def test_what_cannot_be_known_so_is_refused(make, code, hint):
 
 
 def test_a_table_without_times_takes_known_at():
-    assert orders(late("paid_at", "1 day"), time_column=None).column("amount").is_late
+    assert orders(late("paid_at", "1 day"), time_column=None).is_late("amount")
+
+
+def test_what_says_when_others_are_known_is_known_then():
+    table = orders(late("paid_at", "days hours"))
+    assert table.known_by("paid_at") == ("paid_at", None)
+    assert table.known_by("days") == ("paid_at", Delay.of("days hours"))
+    assert orders(late("at")).known_by("at") is None  # a row's time is known with its row
+    said = Column("due", Dtype.time, Stype.timestamp, None, Delay.of("0 seconds"))
+    assert orders(late("due"), said).known_by("due") == (None, Delay.of("0 seconds"))

@@ -108,11 +108,6 @@ class Column:
     known_after: Delay | None = None
     mutable: bool = False
 
-    @property
-    def is_late(self) -> bool:
-        """Whether a value may be known later than its row."""
-        return self.known_at is not None or self.known_after is not None
-
     def to_json(self) -> dict[str, Any]:
         """Return a JSON value; what nobody said of when values are known is left out."""
         obj: dict[str, Any] = {
@@ -171,7 +166,7 @@ class Table:
             if role is not None:
                 self.column(role)
         for column in self.columns:
-            if column.is_late or column.mutable:
+            if column.known_at is not None or column.known_after is not None or column.mutable:
                 self._check_known(column)
 
     def _check_known(self, column: Column) -> None:
@@ -220,6 +215,30 @@ class Table:
             code="schema.unknown_column",
             hint=nearest(name, [c.name for c in self.columns]),
         )
+
+    def known_by(self, name: str) -> tuple[str | None, Delay | None] | None:
+        """Return the time column and the delay that say from when a column is known.
+
+        None for a column that is known with its row. A column that says when others are known is
+        itself known only then, unless it says of itself something else (``0 seconds``: with its
+        row). Raises ``schema.unknown_column``.
+        """
+        own = self.column(name)
+        if own.known_at is not None or own.known_after is not None:
+            return own.known_at, own.known_after
+        if name in (self.primary_key, self.time_column, self.end_time_column):
+            return None
+        for column in self.columns:
+            delay = column.known_after
+            if column.known_at == name:
+                return name, None
+            if delay is not None and delay.column == name:
+                return column.known_at, delay
+        return None
+
+    def is_late(self, name: str) -> bool:
+        """Return whether values of a column may be known later than their rows."""
+        return self.known_by(name) is not None
 
     def has_column(self, name: str) -> bool:
         return any(c.name == name for c in self.columns)
@@ -293,7 +312,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         for link in self.links:
-            if self.table(link.table).column(link.foreign_key).is_late:
+            if self.table(link.table).is_late(link.foreign_key):
                 raise SchemaError(
                     f"{link.table}.{link.foreign_key} links its rows to {link.to!r}, and cannot be "
                     "known later than they are",

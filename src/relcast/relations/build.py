@@ -173,12 +173,8 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     row ends does not count, nor what is known later than its row, what says when that is, or what
     is overwritten: it is written later, and would reorder what an anchor before it sees.
     """
-    late = {table.end_time_column}
-    for column in table.columns:
-        if column.is_late or column.mutable:
-            late |= {column.name, column.known_at}
-            late |= set() if column.known_after is None else {column.known_after.column}
-    late.discard(table.time_column)
+    late = {c.name for c in table.columns if c.mutable or table.is_late(c.name)}
+    late |= {table.end_time_column}
     total = np.zeros(rows, dtype=np.uint64)
     base = np.zeros(rows, dtype=np.int64)
     if table.time_column is not None:

@@ -2,7 +2,8 @@
 
 A column may name another time of its row (``known_at``), a delay (``known_after``: a constant or
 what a column of the row holds), or both. A value is never known before its row, and never at all
-where the time or the duration that says so is missing. What people said is taken at its word.
+where the time or the duration that says so is missing. That time and that duration are themselves
+known only then. What people said is taken at its word.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ def value_known(table: TableArrays, name: str) -> Times | None:
     At the row's own time at the earliest, ``NEVER`` where it never is; None for a column that is
     known with its row. Raises ``schema.unknown_column``.
     """
-    column = table.table.column(name)
-    if not column.is_late:
+    said = table.table.known_by(name)
+    if said is None:
         return None
-    known = _base(table, column.known_at)
-    if column.known_after is not None:
-        known = _delayed(known, table, column.known_after)
+    known_at, known_after = said
+    known = _base(table, known_at)
+    if known_after is not None:
+        known = _delayed(known, table, known_after)
     if table.time is not None:
         gone = known == NEVER
         known = np.where(gone | (table.time == _MISSING), NEVER, np.maximum(known, table.time))

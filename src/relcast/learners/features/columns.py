@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.schema import Column, Dtype, Stype
+from relcast.core.schema import Column, Dtype, Graph, Stype
 from relcast.pql.ast import (
     Aggregation,
     And,
@@ -21,10 +21,11 @@ from relcast.pql.ast import (
     IsNull,
     Not,
     Or,
+    aggregations,
 )
 from relcast.relations import NOT_A_TIME, Relations
 
-__all__ = ["Columns", "TableColumns", "target_columns"]
+__all__ = ["Columns", "TableColumns", "target_columns", "unusable"]
 
 _MEANINGS = (Stype.numerical, Stype.categorical, Stype.timestamp)
 _SHARES = 5
@@ -48,17 +49,35 @@ class Columns:
     """Looks at columns as they were at ``until``: what varies, and which categories are frequent.
 
     Keys, identifiers and texts are no features; neither is anything that a static target is
-    computed from, nor the time at which a row ends (it is written later).
+    computed from, nor the time at which a row ends (it is written later), nor (of a temporal query)
+    what is overwritten in place.
+
+    Attributes:
+        past_labels: Whether the target may be looked at in the past: nothing that it reads is
+            overwritten.
     """
 
-    def __init__(self, relations: Relations, query: CheckedQuery, until: int | None) -> None:
+    def __init__(
+        self,
+        relations: Relations,
+        query: CheckedQuery,
+        until: int | None,
+        *,
+        allow_mutable: bool = False,
+    ) -> None:
         self.relations = relations
         self.until = until
-        self._banned = set() if query.temporal else target_columns(query.query.target)
+        target = query.query.target
+        left_out = unusable(relations.graph, query, allow_mutable=allow_mutable)
+        self.past_labels = not left_out & (
+            target_columns(target)
+            | {(k.table, k.foreign_key) for a in aggregations(target) for k in a.path}
+        )
+        self._banned = left_out if query.temporal else target_columns(target)
         for link in relations.graph.links:
             self._banned.add((link.table, link.foreign_key))
         self._tables: dict[str, TableColumns] = {}
-        self._known: dict[str, npt.NDArray[np.bool_]] = {}
+        self._known: dict[tuple[str, str | None], npt.NDArray[np.bool_]] = {}
 
     def of(self, name: str) -> TableColumns:
         """Return a table's usable columns; those that never vary are left out."""
@@ -84,9 +103,9 @@ class Columns:
         return self._tables[name]
 
     def vocabulary(self, table: str, column: str, most: int = _CATEGORIES) -> tuple[str, ...]:
-        """Return the categories by frequency among rows known at ``until``, ties by name."""
+        """Return the categories by frequency among values known at ``until``, ties by name."""
         array = self.relations.table(table).column(column)
-        codes = array.values[self.known(table)]
+        codes = array.values[self.known(table, column)]
         counts = np.bincount(codes[codes >= 0], minlength=len(array.dictionary))
         order = np.lexsort((np.arange(len(counts)), -counts))[:most]
         return tuple(array.dictionary[k] for k in order if counts[k] > 0)
@@ -94,26 +113,31 @@ class Columns:
     def shared(self, table: str, column: str) -> tuple[str, ...]:
         """Return the categories that at least one row in fifty has; of two, one says both."""
         array = self.relations.table(table).column(column)
-        codes = array.values[self.known(table)]
+        codes = array.values[self.known(table, column)]
         counts = np.bincount(codes[codes >= 0], minlength=len(array.dictionary))
         frequent = int((counts >= _SHARE * max(1, counts.sum())).sum())
         words = self.vocabulary(table, column, min(_SHARES, frequent))
         both = len(words) == 2 and int((counts > 0).sum()) == 2
         return words[:1] if both else words
 
-    def known(self, name: str) -> npt.NDArray[np.bool_]:
-        """Return which rows of a table were known at ``until``."""
-        if name not in self._known:
+    def known(self, name: str, column: str | None = None) -> npt.NDArray[np.bool_]:
+        """Return which rows of a table, or values of a column, were known at ``until``."""
+        if (name, column) not in self._known:
             table = self.relations.table(name)
-            if table.time is None or self.until is None:
-                self._known[name] = np.ones(table.rows, dtype=bool)
+            since = None if column is None else table.value_known(column)
+            if since is None and column is not None:
+                return self.known(name)
+            since = table.time if since is None else since
+            if since is None or self.until is None:
+                found = np.ones(table.rows, dtype=bool)
             else:
-                self._known[name] = (table.time <= self.until) & (table.time != NOT_A_TIME)
-        return self._known[name]
+                found = (since <= self.until) & (since != NOT_A_TIME)
+            self._known[name, column] = found
+        return self._known[name, column]
 
     def _varies(self, table: str, column: str) -> bool:
         array = self.relations.table(table).column(column)
-        values = array.values[self.known(table)]
+        values = array.values[self.known(table, column)]
         if len(values) == 0:
             return False
         if array.kind == "category":
@@ -121,6 +145,24 @@ class Columns:
         here = values[np.isfinite(values)]
         holes = len(here) < len(values)
         return len(here) > 0 and (holes or bool(here.min() != here.max()))
+
+
+def unusable(
+    graph: Graph, query: CheckedQuery, *, allow_mutable: bool = False
+) -> set[tuple[str, str]]:
+    """Return the columns ``(table, column)`` that hold what nobody knew at past anchors.
+
+    Those that are overwritten in place, for a temporal query: what they held is lost. A static
+    query has no past. ``allow_mutable`` insists on them.
+    """
+    if allow_mutable or not query.temporal:
+        return set()
+    return {
+        (table.name, column.name)
+        for table in graph.tables.values()
+        for column in table.columns
+        if column.mutable
+    }
 
 
 def _counts(column: Column) -> bool:
