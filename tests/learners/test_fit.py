@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from relcast.core.errors import InvalidRequest, ModelError
+from relcast.core.errors import Cancelled, InvalidRequest, ModelError
+from relcast.core.progress import Silent
 from relcast.core.schema import TaskType
 from relcast.learners import Certificate, Evaluation, ModelPlan, fit
 from relcast.learners.evaluation import better
@@ -272,25 +273,48 @@ def test_progress_carries_live_curves(world: World) -> None:
     table = world.table(REGRESSION)
     fit(world.relations, table.query, table, QUICK, Listening())
     assert stages == ["Training", "Evaluation"]
-    assert all(set(e) == {"learner", "trial", "iteration", "metric", "validation"} for e in events)
+    fields = {"family", "learner", "trial", "iteration", "metric", "validation"}
+    assert all(set(e) == fields for e in events)
     curve = [e for e in events if e["trial"] == 0 and e["metric"] == "l1"]
     assert [e["iteration"] for e in curve] == sorted({e["iteration"] for e in curve})
     assert len(curve) >= 2
     assert events[0]["learner"] == "global mean"
 
 
+class Impatient(Silent):
+    """Stops a fit at the first update whose detail begins so."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+
+    def update(self, done=None, total=None, unit=None, detail=None):
+        if detail and detail.startswith(self.detail):
+            raise Cancelled("The work was asked to stop")
+
+
 def test_a_cancelled_fit_stops(world: World) -> None:
-    from relcast.core.errors import Cancelled
-    from relcast.core.progress import Silent
-
-    class Impatient(Silent):
-        def update(self, done=None, total=None, unit=None, detail=None):
-            if detail and detail.startswith("trial"):
-                raise Cancelled("The work was asked to stop")
-
     table = world.table(REGRESSION)
     with pytest.raises(Cancelled):
-        fit(world.relations, table.query, table, QUICK, Impatient())
+        fit(world.relations, table.query, table, QUICK, Impatient("trees, trial"))
+
+
+def test_a_stopped_fit_publishes_the_best_so_far_where_the_plan_says_so(world: World) -> None:
+    table = world.table(REGRESSION)
+    plan = replace(QUICK, on_stop="publish")
+    for detail in ("features", "trees, trial", "baseline: entity"):
+        stopped = fit(world.relations, table.query, table, plan, Impatient(detail))
+        assert stopped.evaluation.learner == stopped.evaluation.best_baseline
+        assert any("was stopped" in w for w in stopped.warnings)
+        assert stopped.holdout.num_rows > 0
+        assert stopped.certificate.probe.passed
+    done = fit(world.relations, table.query, table, plan, Impatient("trees: trained"))
+    assert done.evaluation.learner == "trees"
+
+
+def test_no_time_at_all_still_gives_an_answer(world: World) -> None:
+    table = world.table(REGRESSION)
+    model = fit(world.relations, table.query, table, replace(QUICK, time_budget_seconds=0.0))
+    assert model.evaluation.model["test"].value("mae") is not None
 
 
 def test_a_table_of_another_query_is_refused(world: World) -> None:

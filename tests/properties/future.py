@@ -111,10 +111,8 @@ class Fitted:
     table: TrainingTable
 
     def learners(self) -> Iterator[Any]:
-        for contender in self.board.baselines:
-            yield contender.predictor
-        if self.board.trees is not None:
-            yield self.board.trees.predictor
+        for contender in (*self.board.baselines, *self.board.learned):
+            yield contender.model
 
 
 @dataclass(frozen=True)

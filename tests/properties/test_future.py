@@ -117,9 +117,9 @@ def slice_leak(patch: pytest.MonkeyPatch) -> None:
 
 def parent_leak(patch: pytest.MonkeyPatch) -> None:
     """Join parents that did not exist yet, or no longer."""
-    honest = Resolver._at_parent
+    honest = Resolver.at_parent
     nothing = np.empty(0, dtype=np.int64)
-    patch.setattr(Resolver, "_at_parent", lambda *given: (nothing, nothing, honest(*given)[2]))
+    patch.setattr(Resolver, "at_parent", lambda *given: (nothing, nothing, honest(*given)[2]))
 
 
 def population_leak(patch: pytest.MonkeyPatch) -> None:
@@ -149,8 +149,8 @@ def candidates_leak(patch: pytest.MonkeyPatch) -> None:
 
 def label_leak(patch: pytest.MonkeyPatch) -> None:
     """Remember labels from their anchor on, before their windows are over."""
-    contenders = importlib.import_module("relcast.learners.contenders")
-    patch.setattr(contenders, "label_known_at", lambda _, anchors: anchors)
+    simple = importlib.import_module("relcast.learners.simple")
+    patch.setattr(simple, "label_known_at", lambda _, anchors: anchors)
 
 
 def chain_filter_leak(patch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ __all__ = [
     "WindowBaseline",
     "global_baselines",
     "history_baselines",
-    "unpack_baseline",
+    "unpack",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -51,9 +51,15 @@ class ConstantBaseline:
         return _shaped(np.tile(self.answer, (len(asked), 1)), self.target)
 
     def explain(
-        self, relations: Relations, asked: Asked, *, top: int, threads: int = 1
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        top: int,
+        threads: int = 1,
+        output: Index | None = None,
     ) -> Contributions:
-        raw = _best(self.predict(relations, asked))
+        raw = _chosen(self.predict(relations, asked), output)
         return Contributions(raw, raw.copy(), ((),) * len(asked), np.zeros(len(asked)))
 
     def pack(self) -> Packed:
@@ -84,10 +90,17 @@ class HistoryBaseline:
         return _filled(self.values(relations, asked), self.answer, self.target)
 
     def explain(
-        self, relations: Relations, asked: Asked, *, top: int, threads: int = 1
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        top: int,
+        threads: int = 1,
+        output: Index | None = None,
     ) -> Contributions:
         values = self.values(relations, asked)
-        return _one_reason(self.name, self.history.table, values, self.answer, self.target, top)
+        said = _filled(values, self.answer, self.target)
+        return _one_reason(self, self.history.table, values, said, top, output)
 
     def pack(self) -> Packed:
         config = {
@@ -133,11 +146,18 @@ class WindowBaseline:
         return _filled(self.values(relations, asked, threads), self.answer, self.target)
 
     def explain(
-        self, relations: Relations, asked: Asked, *, top: int, threads: int = 1
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        top: int,
+        threads: int = 1,
+        output: Index | None = None,
     ) -> Contributions:
         values = self.values(relations, asked, threads)
         table = self.features.features[0].table
-        return _one_reason(self.name, table, values, self.answer, self.target, top)
+        said = _filled(values, self.answer, self.target)
+        return _one_reason(self, table, values, said, top, output)
 
     def pack(self) -> Packed:
         config = {"kind": "window", "name": self.name, "features": self.features.to_json()}
@@ -193,9 +213,10 @@ def history_baselines(
     return [HistoryBaseline(n, target, s, history, answers[a]) for n, s, a in chosen]
 
 
-def unpack_baseline(
+def unpack(
     config: Mapping[str, Any],
     arrays: Mapping[str, npt.NDArray[Any]],
+    texts: Mapping[str, str],  # noqa: ARG001 - every reader is called alike
     target: Target,
 ) -> ConstantBaseline | HistoryBaseline | WindowBaseline:
     """Rebuild a packed baseline; raises ``ValueError`` or ``KeyError`` when it does not fit."""
@@ -231,15 +252,29 @@ def _shaped(table: Float, target: Target) -> Float:
     return table if target.classes is not None else table[:, 0]
 
 
-def _best(predicted: Float) -> Float:
-    return predicted.max(axis=1) if predicted.ndim == 2 else predicted
+def _chosen(predicted: Float, output: Index | None) -> Float:
+    """Return the column that is explained: the one that was asked for, else the best."""
+    if predicted.ndim == 1:
+        return predicted
+    if output is None:
+        best: Float = predicted.max(axis=1)
+        return best
+    return predicted[np.arange(len(predicted)), output]
 
 
 def _one_reason(
-    name: str, table: str, values: Float, answer: Float, target: Target, top: int
+    baseline: HistoryBaseline | WindowBaseline,
+    table: str,
+    values: Float,
+    said: Float,
+    top: int,
+    output: Index | None,
 ) -> Contributions:
-    raw = _best(_filled(values, answer, target))
-    base = np.full(len(values), float(answer.max() if target.classes is not None else answer[0]))
+    name, answer, target = baseline.name, baseline.answer, baseline.target
+    raw = _chosen(said, output)
+    base = np.full(len(values), float(answer.max()))
+    if target.classes is not None and output is not None:
+        base = answer[output]
     moved = raw - base
     reasons: list[tuple[Reason, ...]] = []
     for value, change in zip(values.tolist(), moved.tolist(), strict=True):

@@ -1,25 +1,28 @@
-"""The board of one fit: what was tried, what it said of held-out rows, and how good that was."""
+"""The board of one fit: what was tried, what it said of held-out rows, and how good that was.
+
+It has a winner from the first baseline on, at any moment.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.progress import Stage
+from relcast.core.progress import Silent, Stage
+from relcast.learners.catalogue import make_catalogue
+from relcast.learners.contenders import Family
 from relcast.learners.deadline import Deadline
 from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
 from relcast.learners.learner import Settings, Trained, Work
-from relcast.learners.metrics import metrics_of
+from relcast.learners.metrics import Catalogue, is_ranked, largest_k, metrics_of
 from relcast.learners.plan import ModelPlan
-from relcast.learners.protocol import Fold, Predictor
-from relcast.learners.training import train_trees
-from relcast.learners.trees import TreeModel
+from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -33,161 +36,211 @@ Float = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Contender:
-    """A predictor that can be published.
+    """A fitted learner that can be published.
 
     Attributes:
-        predictor: What would be published.
-        said: Its predictions by split (``validation``, ``test``).
+        family: ``baseline``, or the name of the learner.
+        model: What would be published.
+        said: What it says of the held-out splits (``validation``, ``test``).
         value: The tune metric on validation; None where it is not defined.
         validation_of: Whose validation predictions these are, in words.
+        report: What its training says of itself, JSON-ready.
     """
 
-    predictor: Predictor
-    said: dict[str, Float]
+    family: str
+    model: Predictor | Ranker
+    said: dict[str, Said]
     value: float | None
     validation_of: str = "published model"
+    report: dict[str, Any] = field(default_factory=dict)
 
 
 class Board:
     """Collects contenders and the lines of the leaderboard."""
 
     def __init__(
-        self, relations: Relations, folds: Folds, plan: ModelPlan, metric: str, stage: Stage
+        self,
+        relations: Relations,
+        query: CheckedQuery,
+        folds: Folds,
+        plan: ModelPlan,
+        stage: Stage,
     ) -> None:
+        target = folds.target
         self.relations = relations
+        self.query = query
         self.folds = folds
         self.plan = plan
-        self.metric = metric
+        self.metric = plan.tune_metric_for(target.task_type)
+        self.metrics = plan.metrics_for(target.task_type, target.top)
         self.threads = plan.thread_count()
+        self.k = largest_k(self.metrics)
+        self.catalogue: Catalogue | None = None
+        if is_ranked(target.task_type):
+            self.catalogue = make_catalogue(relations, folds)
         self.baselines: list[Contender] = []
-        self.trees: Contender | None = None
-        self._entries: list[Entry] = []
+        self.learned: list[Contender] = []
+        self.notes: list[str] = []
+        self._entries: list[tuple[Entry, Contender | None]] = []
+        self._stage = stage
+        self._done = 0.0
+        self._trials = 0
+
+    def listen(self, stage: Stage) -> None:
+        """Report to another stage from now on."""
         self._stage = stage
 
-    def add_baseline(self, baseline: Predictor) -> None:
+    def hush(self) -> None:
+        """Report to nobody any more: who listened wants to stop."""
+        self._stage = Silent()
+
+    def add_baseline(self, baseline: Predictor | Ranker) -> None:
         """Score a baseline and report it."""
         began = time.monotonic()
-        contender = self._contender(baseline)
+        contender = self._contender("baseline", baseline)
         self.baselines.append(contender)
         seconds = time.monotonic() - began
-        self._entries.append(Entry("baseline", baseline.name, contender.value, seconds))
+        entry = Entry("baseline", baseline.name, contender.value, seconds)
+        self._entries.append((entry, contender))
         self._stage.update(detail=f"baseline: {baseline.name}")
-        self._report(baseline.name, None, None, self.metric, contender.value)
+        self._report("baseline", baseline.name, None, None, self.metric, contender.value)
 
-    def train(
-        self, query: CheckedQuery, features: FeatureSet, deadline: Deadline
-    ) -> Trained[TreeModel]:
-        """Train trees, score what comes out and report every trial.
+    def step(self, detail: str, done: float = 1.0) -> None:
+        """Say that some of the work is done."""
+        self._done += done
+        self._stage.update(self._done, detail=detail)
+
+    def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
+        """Train a learner, score what comes out and report every trial.
 
         No trial begins when ``deadline`` has passed.
         """
         began = time.monotonic()
+        budget = self.plan.budget()
+        first = self._trials  # trials are numbered over all learners
+
+        def on_iteration(trial: int, iteration: int, metric: str, value: float) -> None:
+            name = f"{family.name}, trial {trial}"
+            self._stage.update(
+                self._done + min(trial, budget.experiments), detail=f"{name}: step {iteration}"
+            )
+            said = value if np.isfinite(value) else None
+            self._report(family.name, name, first + trial, iteration, metric, said)
+
         settings = Settings(
-            self.plan.budget(),
+            budget,
             self.metric,
             self.plan.seed,
             self.threads,
             deadline,
             calibrate=self.plan.calibrate,
         )
-        trained = train_trees(
+        folds = self.folds
+        trained: Trained[Any] = family.learner()(
             Work(
                 self.relations,
-                query,
-                self.folds.target,
-                self.folds.train,
-                self.folds.validation,
+                self.query,
+                folds.target,
+                folds.train,
+                folds.validation,
                 features,
                 settings,
-                self._on_iteration,
+                on_iteration,
             )
         )
         for trial in trained.trials:
             value = trial.validation if np.isfinite(trial.validation) else None
-            name = f"trees, trial {trial.number}"
-            self._entries.append(
-                Entry(
-                    "trees",
-                    name,
-                    value,
-                    trial.seconds,
-                    trial.number,
-                    trial.iterations,
-                    trial.config,
-                )
+            name, number = f"{family.name}, trial {trial.number}", first + trial.number
+            entry = Entry(
+                family.name,
+                name,
+                value,
+                trial.seconds,
+                number,
+                trial.iterations,
+                trial.config,
             )
-            self._report(name, trial.number, trial.iterations, self.metric, value)
-        self.trees = self._trees_contender(trained)
+            self._entries.append((entry, None))
+            self._report(family.name, name, number, trial.iterations, self.metric, value)
+        self._trials += len(trained.trials)
+        contender = self._trained(family, trained)
+        self.learned.append(contender)
         spent = time.monotonic() - began - sum(trial.seconds for trial in trained.trials)
-        self._entries.append(Entry("trees", trained.model.name, self.trees.value, spent))
-        self._report(trained.model.name, None, None, self.metric, self.trees.value)
-        self._stage.update(self.plan.budget().experiments + 1, detail="trees are trained")
-        return trained
+        entry = Entry(family.name, trained.model.name, contender.value, spent)
+        self._entries.append((entry, contender))
+        self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
+        self.step(f"{family.name}: trained", budget.experiments)
+        return contender
 
     def best_baseline(self) -> Contender:
         """Return the baseline that is best on validation; the first of equals."""
-        best = self.baselines[0]
-        for contender in self.baselines[1:]:
-            if better(self.metric, contender.value, best.value):
-                best = contender
-        return best
+        return self._best(self.baselines)
+
+    def best_learned(self) -> Contender | None:
+        """Return the learned contender that is best on validation; None without any."""
+        return self._best(self.learned) if self.learned else None
 
     def winner(self) -> Contender:
-        """Return what is to be published: trees only where they validate strictly better."""
-        best = self.best_baseline()
-        if self.trees is not None and better(self.metric, self.trees.value, best.value):
-            return self.trees
+        """Return what is to be published: a learner only where it validates strictly better.
+
+        It can be asked at any moment after the first baseline.
+        """
+        best, learned = self.best_baseline(), self.best_learned()
+        if learned is not None and better(self.metric, learned.value, best.value):
+            return learned
         return best
 
-    def value(self, fold: Fold, values: Float) -> float | None:
-        """Return the tune metric of predictions; None where it is not defined."""
-        metrics = metrics_of(self.folds.target.task_type, fold.label, values)
-        found = metrics.compute((self.metric,))[self.metric]
+    def value(self, fold: Fold, said: Said) -> float | None:
+        """Return the tune metric of what was said; None where it is not defined."""
+        metrics = metrics_of(self.folds.target.task_type, fold, said, self.catalogue)
+        found = metrics.compute((self.metric,)).get(self.metric, np.nan)
         return found if np.isfinite(found) else None
 
     def ranked(self) -> tuple[Entry, ...]:
         """Return the lines, best on validation first, the published one marked."""
-        published = self.winner().predictor.name
+        winner = self.winner()
         ranked: list[Entry] = []
-        for entry in self._entries:
+        for entry, contender in self._entries:
             place = 0
             while place < len(ranked) and not better(
                 self.metric, entry.validation, ranked[place].validation
             ):
                 place += 1
-            ranked.insert(place, replace(entry, published=entry.name == published))
+            ranked.insert(place, replace(entry, published=contender is winner))
         return tuple(ranked)
 
-    def _contender(self, predictor: Predictor) -> Contender:
-        said = {
-            name: predictor.predict(self.relations, fold.asked, threads=self.threads)
-            for name, fold in self.folds.held_out().items()
-        }
-        return Contender(predictor, said, self.value(self.folds.validation, said["validation"]))
+    def _best(self, contenders: list[Contender]) -> Contender:
+        best = contenders[0]
+        for contender in contenders[1:]:
+            if better(self.metric, contender.value, best.value):
+                best = contender
+        return best
 
-    def _trees_contender(self, trained: Trained[TreeModel]) -> Contender:
-        """Score trees; after a refit, validation is scored by the blend that never saw its rows."""
-        published = self._contender(trained.model)
+    def _contender(self, family: str, model: Predictor | Ranker) -> Contender:
+        said = {name: self._ask(model, fold) for name, fold in self.folds.held_out().items()}
+        return Contender(family, model, said, self.value(self.folds.validation, said["validation"]))
+
+    def _ask(self, model: Predictor | Ranker, fold: Fold) -> Said:
+        return ask(model, self.relations, fold.asked, k=self.k, threads=self.threads)
+
+    def _trained(self, family: Family, trained: Trained[Any]) -> Contender:
+        """Score what was trained; after a refit, validation is of the model before it."""
+        published = replace(
+            self._contender(family.name, trained.model), report=dict(trained.report)
+        )
         if trained.model is trained.validated:
             return published
-        honest = trained.validated.predict(
-            self.relations, self.folds.validation.asked, threads=self.threads
-        )
-        return Contender(
-            trained.model,
-            {**published.said, "validation": honest},
-            self.value(self.folds.validation, honest),
-            "model before the refit",
-        )
-
-    def _on_iteration(self, trial: int, iteration: int, metric: str, value: float) -> None:
-        self._stage.update(trial + 1, detail=f"trial {trial + 1}: {iteration} trees")
-        self._report(
-            f"trees, trial {trial}", trial, iteration, metric, value if np.isfinite(value) else None
+        honest = self._ask(trained.validated, self.folds.validation)
+        return replace(
+            published,
+            said={**published.said, "validation": honest},
+            value=self.value(self.folds.validation, honest),
+            validation_of="model before the refit",
         )
 
     def _report(
         self,
+        family: str,
         learner: str,
         trial: int | None,
         iteration: int | None,
@@ -196,6 +249,7 @@ class Board:
     ) -> None:
         self._stage.report(
             {
+                "family": family,
                 "learner": learner,
                 "trial": trial,
                 "iteration": iteration,

@@ -19,7 +19,7 @@ from relcast.core.schema import TaskType
 from relcast.learners.folds import Folds, label_known_at
 from relcast.learners.metrics import metrics_of
 from relcast.learners.probe import Probe, probe_future
-from relcast.learners.protocol import Asked, Predictor, Target
+from relcast.learners.protocol import Asked, Predictor, Ranker, Target
 from relcast.learners.trees import TreeModel
 from relcast.pql.ast import CheckedQuery
 from relcast.tasks.anchors import Frame
@@ -128,7 +128,7 @@ def make_certificate(
     relations: Relations,
     query: CheckedQuery,
     folds: Folds,
-    predictor: Predictor,
+    predictor: Predictor | Ranker,
     *,
     regime: str,
     seed: int,

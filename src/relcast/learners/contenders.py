@@ -1,23 +1,124 @@
-"""The baselines of a query, and the candidate features that trees and one baseline read."""
+"""Who takes part: the learners of every task type, their baselines, and how bundles are read.
+
+A learner is a module that is imported when it is needed: ``train(work)``, ``baselines(relations,
+query, folds, features)`` where the task is its own, ``unpack(config, arrays, texts, target)``.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
+import numpy.typing as npt
 
-from relcast.learners.baselines import WindowBaseline, global_baselines, history_baselines
-from relcast.learners.folds import Folds, label_known_at
-from relcast.learners.history import History
-from relcast.learners.protocol import Predictor
-from relcast.pql.ast import aggregations
+from relcast.core.schema import TaskType
+from relcast.learners.folds import Folds
+from relcast.learners.learner import Learner
+from relcast.learners.protocol import Predictor, Ranker, Target
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
     from relcast.pql.ast import CheckedQuery
     from relcast.relations import Relations
 
-__all__ = ["candidate_features", "make_baselines"]
+__all__ = [
+    "Family",
+    "candidate_features",
+    "families",
+    "first_baselines",
+    "is_supported",
+    "later_baselines",
+    "make_baselines",
+    "unpack",
+]
+
+Fitted = Predictor | Ranker
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A learner that may take part.
+
+    Attributes:
+        name: What the leaderboard calls it.
+        module: Where it stands.
+        function: Its function ``Work -> Trained``.
+        share: Its part of the time that is left, of the shares of all that are still to come.
+        needs: A module of an extra without which it does not take part.
+        reads_features: Whether it has nothing to learn from without candidate features.
+    """
+
+    name: str
+    module: str
+    function: str = "train"
+    share: float = 1.0
+    needs: str | None = None
+    reads_features: bool = False
+
+    @property
+    def available(self) -> bool:
+        """Whether everything that it needs is installed."""
+        if self.needs is not None and find_spec(self.needs) is None:
+            return False
+        return find_spec(self.module) is not None and hasattr(
+            import_module(self.module), self.function
+        )
+
+    def learner(self) -> Learner[Any]:
+        """Return the function that trains it."""
+        return cast("Learner[Any]", getattr(import_module(self.module), self.function))
+
+
+_LINEAR = Family("linear", "relcast.learners.linear", share=0.15, reads_features=True)
+_TREES = Family("trees", "relcast.learners.training", "train_trees", reads_features=True)
+_GNN = Family("gnn", "relcast.learners.gnn", needs="torch")
+_FORECAST = Family("forecast", "relcast.learners.forecasting")
+_MULTILABEL = Family("multilabel", "relcast.learners.multilabel")
+_RANKING = Family("ranking", "relcast.learners.ranking")
+
+_FAMILIES: Mapping[TaskType, tuple[Family, ...]] = {
+    TaskType.BINARY_CLASSIFICATION: (_LINEAR, _TREES, _GNN),
+    TaskType.MULTICLASS_CLASSIFICATION: (_LINEAR, _TREES, _GNN),
+    TaskType.REGRESSION: (_LINEAR, _TREES, _GNN),
+    TaskType.FORECASTING: (_FORECAST,),
+    TaskType.MULTILABEL_CLASSIFICATION: (_MULTILABEL,),
+    TaskType.MULTILABEL_RANKING: (_RANKING,),
+    TaskType.TEMPORAL_LINK_PREDICTION: (_RANKING,),
+    TaskType.STATIC_LINK_PREDICTION: (_RANKING,),
+}
+_ONE_LABEL = frozenset(
+    {
+        TaskType.BINARY_CLASSIFICATION,
+        TaskType.MULTICLASS_CLASSIFICATION,
+        TaskType.REGRESSION,
+    }
+)
+_KINDS: Mapping[str, tuple[str, str]] = {
+    "constant": ("relcast.learners.baselines", "unpack"),
+    "history": ("relcast.learners.baselines", "unpack"),
+    "window": ("relcast.learners.baselines", "unpack"),
+    "trees": ("relcast.learners.trees", "TreeModel.unpack"),
+    "linear": ("relcast.learners.linear", "unpack"),
+    "gnn": ("relcast.learners.gnn", "unpack"),
+    "forecast": ("relcast.learners.forecasting", "unpack"),
+    "multilabel": ("relcast.learners.multilabel", "unpack"),
+    "ranking": ("relcast.learners.ranking", "unpack"),
+}
+"""By ``config["kind"]`` of what was packed: what reads it."""
+
+
+def families(task_type: TaskType) -> tuple[Family, ...]:
+    """Return the learners of a task that are installed, in the order in which they train."""
+    return tuple(family for family in _FAMILIES[task_type] if family.available)
+
+
+def is_supported(task_type: TaskType) -> bool:
+    """Whether a task has baselines of its own."""
+    return task_type in _ONE_LABEL or bool(families(task_type))
 
 
 def candidate_features(
@@ -31,78 +132,49 @@ def candidate_features(
     return FeatureSet.generate(relations, query, budget=budget, until=until)
 
 
+def first_baselines(relations: Relations, query: CheckedQuery, folds: Folds) -> list[Fitted]:
+    """Return the baselines that need no features: an answer within seconds."""
+    task_type = folds.target.task_type
+    if task_type in _ONE_LABEL:
+        from relcast.learners.simple import early_baselines
+
+        return [*early_baselines(relations, query, folds)]
+    from relcast.learners.features import FeatureSet
+
+    nothing = FeatureSet(query.entity_table, query.temporal, ())
+    home = import_module(_FAMILIES[task_type][0].module)
+    return list(home.baselines(relations, query, folds, nothing))
+
+
+def later_baselines(query: CheckedQuery, folds: Folds, features: FeatureSet) -> list[Fitted]:
+    """Return the baselines that read a feature."""
+    if folds.target.task_type not in _ONE_LABEL:
+        return []
+    from relcast.learners.simple import window_baselines
+
+    return [*window_baselines(query, folds, features)]
+
+
 def make_baselines(
     relations: Relations, query: CheckedQuery, folds: Folds, features: FeatureSet
-) -> list[Predictor]:
-    """Return every baseline of a query, the global ones first.
-
-    The labels of all splits are in the memory of the entity baselines; each counts only at anchors
-    by which its window was complete (in the frozen regime: by the start of the split). A target
-    over several links has none of these where the rows between have times: one of them may be later
-    than the window that a label is of, so that the label is not known when its window ends.
-    """
-    target, train = folds.target, folds.train
-    everybody = global_baselines(target, train.label, train.weight)
-    answers = {baseline.name: baseline.answer for baseline in everybody}
-    found: list[Predictor] = [*everybody]
-    if not query.temporal:
-        return found
-    if _settles(relations, query):
-        parts = [fold for fold in (train, folds.validation, folds.test) if len(fold)]
-        anchor = np.concatenate([p.asked.anchor for p in parts if p.asked.anchor is not None])
-        history = History.build(
-            relations,
-            query.entity_table,
-            np.concatenate([p.asked.entity for p in parts]),
-            label_known_at(query, anchor),
-            np.concatenate([p.label for p in parts]),
-        )
-        found.extend(history_baselines(target, history, answers))
-    answer = answers["global median" if "global median" in answers else "prior"]
-    past = _past_window(features)
-    if past is not None:
-        found.append(WindowBaseline("own past window", target, past, answer))
-    latest = _latest_value(features, query)
-    if latest is not None and target.classes is not None:
-        found.append(WindowBaseline("last known value", target, latest, answer))
-    return found
+) -> list[Fitted]:
+    """Return every baseline of a query, the global ones first."""
+    return [
+        *first_baselines(relations, query, folds),
+        *later_baselines(query, folds, features),
+    ]
 
 
-def _settles(relations: Relations, query: CheckedQuery) -> bool:
-    """Tell whether a label is known when its window is over: no row between has a time."""
-    between = {link.to for part in aggregations(query.query.target) for link in part.path[:-1]}
-    return all(relations.table(name).time is None for name in between)
-
-
-def _past_window(features: FeatureSet) -> FeatureSet | None:
-    """Return the feature that is the target over the window that ends at the anchor."""
-    target = features.target
-    whole = "value"
-    if target is not None and target.condition is not None:
-        whole = "truth"
-    elif target is not None and target.formula is not None:
-        whole = "formula"
-    for number, feature in enumerate(features.features):
-        recipe = feature.recipe
-        if recipe.family == "past" and recipe.other == 0 and recipe.measure == whole:
-            return features.select([number])
-    return None
-
-
-def _latest_value(features: FeatureSet, query: CheckedQuery) -> FeatureSet | None:
-    """Return the feature that is the newest value of the column whose first or last is asked."""
-    part = next(aggregations(query.query.target), None)
-    if part is None or part.where is not None:
-        return None
-    for number, feature in enumerate(features.features):
-        recipe, stream = feature.recipe, feature.recipe.stream
-        if (
-            recipe.family == "codes"
-            and recipe.measure == "last"
-            and feature.column == part.column.column
-            and stream is not None
-            and not stream.seed
-            and stream.down == tuple(reversed(part.path))
-        ):
-            return features.select([number])
-    return None
+def unpack(
+    config: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]],
+    texts: Mapping[str, str],
+    target: Target,
+) -> Fitted:
+    """Rebuild what was packed; raises ``ValueError`` or ``KeyError`` when it does not fit."""
+    kind = config["kind"]
+    if kind not in _KINDS:
+        raise ValueError(f"nothing of kind {kind!r} can be read")
+    module, function = _KINDS[kind]
+    read = attrgetter(function)(import_module(module))
+    return cast("Fitted", read(config, arrays, texts, target))

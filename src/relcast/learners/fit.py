@@ -1,14 +1,22 @@
-"""Fit: baselines first, then trees, one leaderboard; the best on validation is published."""
+"""Fit: baselines first, then every learner, one leaderboard; the best is published."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from relcast.core.errors import ModelError
+from relcast.core.errors import Cancelled, ModelError
 from relcast.core.progress import SILENT, Progress
+from relcast.learners.allowance import Allowance
 from relcast.learners.board import Board
-from relcast.learners.contenders import candidate_features, make_baselines
-from relcast.learners.deadline import Deadline
+from relcast.learners.contenders import (
+    Family,
+    candidate_features,
+    families,
+    first_baselines,
+    is_supported,
+    later_baselines,
+)
 from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
@@ -32,8 +40,10 @@ def fit(
 ) -> FittedModel:
     """Fit a model for a query on its training table.
 
-    The leaderboard's best on validation, by the tune metric, is published, baselines included:
-    trees that do not beat the best baseline say so and give way to it.
+    The leaderboard's best on validation, by the tune metric, is published, baselines included: a
+    learner that does not beat the best baseline says so and gives way to it. Baselines are there
+    within seconds, before features are made. A fit that is cancelled, or interrupted, publishes the
+    best so far where the plan says ``on_stop="publish"``.
 
     Args:
         relations: Arrays of the snapshot that the table was made from.
@@ -55,22 +65,47 @@ def fit(
             code="model.other_query",
             hint="Make the training table of the query that is to be fitted.",
         )
-    require_supported(asked)
-    metric = chosen.tune_metric_for(asked.task_type)
+    if not is_supported(asked.task_type):
+        require_supported(asked)
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
     folds = make_folds(table.examples, asked, chosen.regime)
-    budget = chosen.budget()
-    deadline = Deadline.after(
-        chosen.time_budget_seconds, budget.seconds * min(2, chosen.thread_count())
+    learners = families(asked.task_type) if chosen.budget().experiments else ()
+    total = max(1, chosen.budget().experiments * len(learners)) + 1
+    with progress.stage("Training", total=total, unit="trials") as stage:
+        board = Board(relations, asked, folds, chosen, stage)
+        try:
+            _fill(board, learners)
+        except (Cancelled, KeyboardInterrupt):
+            if chosen.on_stop != "publish" or not board.baselines:
+                raise
+            board.hush()
+            board.notes.append("The fit was stopped: what was best by then is published.")
+            progress = SILENT
+    with progress.stage("Evaluation", total=5, unit="steps") as stage:
+        return publish(board, table.snapshot_id, stage)
+
+
+def _fill(board: Board, learners: Sequence[Family]) -> None:
+    """Put everything on the board: what needs no features first, so that there is an answer."""
+    relations, query, folds, plan = board.relations, board.query, board.folds, board.plan
+    budget = plan.budget()
+    allowance = Allowance.begin(
+        plan.time_budget_seconds, budget.seconds * min(2, plan.thread_count())
     )
-    with progress.stage("Training", total=budget.experiments + 1, unit="trials") as stage:
-        features = candidate_features(relations, asked, folds, budget.candidates)
-        board = Board(relations, folds, chosen, metric, stage)
-        for baseline in make_baselines(relations, asked, folds, features):
-            board.add_baseline(baseline)
-        stage.update(1)
-        trained = None
-        if budget.experiments > 0 and len(features.features):
-            trained = board.train(asked, features, deadline)
-    with progress.stage("Evaluation", total=4, unit="steps") as stage:
-        return publish(board, asked, table.snapshot_id, trained, stage)
+    for baseline in first_baselines(relations, query, folds):
+        board.add_baseline(baseline)
+    board.step("features")
+    features = candidate_features(relations, query, folds, budget.candidates)
+    for baseline in later_baselines(query, folds, features):
+        board.add_baseline(baseline)
+    for place, family in enumerate(learners):
+        coming = learners[place:]
+        if allowance.left() <= 0 and board.learned:
+            names = ", ".join(each.name for each in coming)
+            board.notes.append(f"The time was spent before these were tried: {names}.")
+            return
+        if family.reads_features and not features.features:
+            board.notes.append(f"There is nothing that {family.name} could learn from.")
+            continue
+        share = family.share / sum(each.share for each in coming)
+        board.train(family, features, allowance.part(share))

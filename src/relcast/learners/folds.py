@@ -95,7 +95,7 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
         )
     label = np.zeros((len(examples), 0)) if values is None else values
     sound = np.abs(label) <= _LARGEST  # NaN is not
-    usable = sound if sound.ndim == 1 else sound.all(axis=1)
+    usable = np.asarray(sound if label.ndim == 1 else sound.all(axis=1), dtype=np.bool_)
     dropped = int(len(usable) - usable.sum())
     target = target_of(examples, query)
 

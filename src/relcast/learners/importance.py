@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from relcast.learners.protocol import Asked, Contributions, Predictor, Ranker, is_ranker
 from relcast.learners.trees import TreeModel, chunks
 
 if TYPE_CHECKING:
-    from relcast.learners.protocol import Asked
     from relcast.relations import Relations
 
-__all__ = ["FeatureImportance", "Importance", "tree_importance"]
+__all__ = ["FeatureImportance", "Importance", "make_importance", "tree_importance"]
 
 _ROWS = 1_000
+_ASKED_ROWS = 200
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class FeatureImportance:
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of the mean absolute TreeSHAP value over a sample; each listing adds up to one.
+    """Shares of the mean absolute contribution over a sample; each listing adds up to one.
 
     Attributes:
         features: Most important first.
@@ -83,6 +85,41 @@ class Importance:
             features=tuple(FeatureImportance(**feature) for feature in obj["features"]),
             rows=obj["rows"],
         )
+
+
+def make_importance(
+    model: Predictor | Ranker, relations: Relations, asked: Asked, *, seed: int, threads: int
+) -> Importance:
+    """Return the importance of what a fitted learner reads, on a seeded sample of examples.
+
+    Of trees by TreeSHAP on 1,000 rows; of others by their own explanations of 200 rows: of the best
+    class, of the first step, of a ranking's first item.
+    """
+    if isinstance(model, TreeModel):
+        return tree_importance(model, relations, asked, seed=seed, threads=threads)
+    chosen = np.random.default_rng([seed, 23]).permutation(len(asked))[:_ASKED_ROWS]
+    part = asked.take(np.sort(chosen))
+    if not is_ranker(model):
+        said = cast("Predictor", model).explain(relations, part, top=_ALL, threads=threads)
+        return _explained(said, len(part))
+    first = model.rank(relations, part, k=1, threads=threads).items[:, 0]
+    there = np.flatnonzero(first >= 0)
+    part, first = part.take(there), first[there]
+    said = model.explain_items(relations, part, first, top=_ALL, threads=threads)
+    return _explained(said, len(part))
+
+
+def _explained(said: Contributions, rows: int) -> Importance:
+    total: dict[tuple[str, str, str | None, str | None], float] = {}
+    for reasons in said.reasons:
+        for reason in reasons:
+            name = (reason["feature"], reason["table"], reason["column"], reason["window"])
+            total[name] = total.get(name, 0.0) + abs(reason["contribution"])
+    whole = sum(total.values())
+    ordered = sorted(total.items(), key=lambda item: (-item[1], item[0][0]))
+    return Importance(
+        tuple(FeatureImportance(*name, value / whole) for name, value in ordered if value > 0), rows
+    )
 
 
 def tree_importance(

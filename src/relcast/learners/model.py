@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +14,33 @@ import numpy.typing as npt
 from relcast.core.errors import InvalidRequest, RelcastError
 from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph, TaskType
-from relcast.learners.baselines import unpack_baseline
 from relcast.learners.bundle import Bundle, broken, read_bundle, write_bundle
 from relcast.learners.certificate import Certificate
+from relcast.learners.contenders import unpack
 from relcast.learners.evaluation import Evaluation
 from relcast.learners.importance import Importance
 from relcast.learners.leaderboard import Entry
+from relcast.learners.metrics import is_ranked
 from relcast.learners.plan import ModelPlan
-from relcast.learners.protocol import Asked, Contributions, Predictor, Reason, Target
-from relcast.learners.scores import Scores, to_output
+from relcast.learners.protocol import (
+    Asked,
+    Contributions,
+    Predictor,
+    Quantiles,
+    Ranked,
+    Ranker,
+    Reason,
+    Said,
+    Target,
+    is_ranker,
+)
+from relcast.learners.scores import Scores, make_scores, to_output
 from relcast.learners.serving import check_schema
-from relcast.learners.trees import TreeModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from relcast.learners.explaining import Explanation
     from relcast.pql.ast import CheckedQuery
     from relcast.relations import Relations
 
@@ -36,6 +49,17 @@ __all__ = ["FittedModel", "Keyed"]
 Index = npt.NDArray[np.int64]
 
 _CHUNK = 100_000
+_RANKED_CHUNK = 10_000
+_DEFAULT_K = 10
+_MOST_LEVELS = 99
+_MOST_K = 1_000
+_NAMED = frozenset(
+    {
+        TaskType.MULTICLASS_CLASSIFICATION,
+        TaskType.MULTILABEL_CLASSIFICATION,
+        TaskType.MULTILABEL_RANKING,
+    }
+)
 _HOLDOUT = "holdout.parquet"
 
 
@@ -56,10 +80,10 @@ class FittedModel:
         graph: Tables and links of the snapshot that it learned from.
         snapshot_id: That snapshot.
         plan: The plan of the fit.
-        predictor: What predicts: trees, or the baseline that validated best.
+        predictor: What predicts, or ranks: a learner, or the baseline that validated best.
         evaluation: Its metrics beside every baseline's.
         leaderboard: Everything that was tried, best on validation first.
-        importance: Global importance; empty for a baseline.
+        importance: Global importance; empty for a baseline that gives everybody one answer.
         certificate: The computed facts about leakage.
         lineage: Versions, hardware, rows used, seeds.
         warnings: Sentences that the user should read.
@@ -71,7 +95,7 @@ class FittedModel:
     graph: Graph
     snapshot_id: str
     plan: ModelPlan
-    predictor: Predictor
+    predictor: Predictor | Ranker
     evaluation: Evaluation
     leaderboard: tuple[Entry, ...]
     importance: Importance
@@ -95,6 +119,9 @@ class FittedModel:
         entity: Index,
         anchor: Index | None,
         *,
+        k: int | None = None,
+        among: Index | None = None,
+        levels: Sequence[float] = (),
         threads: int = 1,
         progress: Progress = SILENT,
     ) -> Scores:
@@ -104,20 +131,80 @@ class FittedModel:
             relations: Arrays of any snapshot with the same columns.
             entity: int64[n] dense entity rows.
             anchor: int64[n] ns UTC, or one anchor for all; None for a static task.
+            k: Rankings and links: how many items; None takes the query's own number.
+            among: Rankings and links: int64, the only items that may be named (dense rows of the
+                item table, or indices of classes); None ranks all.
+            levels: Regression and forecasting: quantiles that are wanted too, between 0 and 1.
             threads: Threads to use.
             progress: Stage ``Predicting``, in rows.
 
-        Raises ``model.schema_changed`` when a column that the model reads changed its type.
+        Raises ``model.schema_changed`` when a column that the model reads changed its type,
+        ``predict.bad_k``, ``predict.not_ranked`` and ``predict.no_quantiles``.
         """
-        asked = self._asked(relations, entity, anchor)
-        parts = []
+        asked = self.asked(relations, entity, anchor)
+        wanted = self._length(k, among)
+        self._check_levels(levels)
+        parts: list[Said] = []
+        spread = []
+        size = _RANKED_CHUNK if is_ranker(self.predictor) else _CHUNK
         with progress.stage("Predicting", total=len(asked), unit="rows") as stage:
-            for begin in range(0, max(1, len(asked)), _CHUNK):
-                part = asked.take(slice(begin, begin + _CHUNK))
-                parts.append(self.predictor.predict(relations, part, threads=threads))
+            for begin in range(0, max(1, len(asked)), size):
+                part = asked.take(slice(begin, begin + size))
+                if is_ranker(self.predictor):
+                    said: Said = self.predictor.rank(
+                        relations, part, k=wanted, among=among, threads=threads
+                    )
+                else:
+                    said = self._values(relations, part, threads)
+                parts.append(said)
+                if levels and isinstance(self.predictor, Quantiles):
+                    found = self.predictor.quantiles(
+                        relations, part, levels=tuple(levels), threads=threads
+                    )
+                    spread.append(found)
                 stage.update(begin + len(part), len(asked))
-        values = np.concatenate(parts)
-        return Scores(self.task_type, asked.entity, asked.anchor, values, self.target.classes)
+        scores = make_scores(
+            relations, self.query, self.target, asked.entity, asked.anchor, _joined(parts)
+        )
+        if spread:
+            return replace(scores, levels=tuple(levels), quantiles=np.concatenate(spread))
+        return scores
+
+    def _values(self, relations: Relations, asked: Asked, threads: int) -> Any:
+        return cast("Predictor", self.predictor).predict(relations, asked, threads=threads)
+
+    def _length(self, k: int | None, among: Index | None) -> int:
+        """Return how long the lists of a ranking are to be."""
+        if not is_ranked(self.task_type):
+            if k is not None or among is not None:
+                raise InvalidRequest(
+                    f"A model of {self.task_type.value} does not rank items",
+                    code="predict.not_ranked",
+                    hint="Give k and items to models of RANK TOP queries only.",
+                )
+            return 0
+        wanted = k if k is not None else (self.target.top or _DEFAULT_K)
+        if not 1 <= wanted <= _MOST_K:
+            raise InvalidRequest(
+                f"k is {wanted}",
+                code="predict.bad_k",
+                hint=f"Ask for 1 to {_MOST_K:,} items an entity.",
+            )
+        return wanted
+
+    def _check_levels(self, levels: Sequence[float]) -> None:
+        if not levels:
+            return
+        ascending = all(low < high for low, high in pairwise((0.0, *levels, 1.0)))
+        if isinstance(self.predictor, Quantiles) and ascending and len(levels) <= _MOST_LEVELS:
+            return
+        learner = self.predictor.name
+        raise InvalidRequest(
+            f"{learner} has no quantiles at {', '.join(f'{v:g}' for v in levels)}",
+            code="predict.no_quantiles",
+            hint="Levels lie between 0 and 1 in ascending order, and only models of numbers whose "
+            "learner has quantiles give them.",
+        )
 
     def explain(
         self,
@@ -137,14 +224,50 @@ class FittedModel:
         entity: Index,
         anchor: Index | None,
         *,
+        output: Index | None = None,
         top: int = 5,
         threads: int = 1,
     ) -> Contributions:
-        """Return reasons together with raw score, base value and the rest, which add up."""
-        asked = self._asked(relations, entity, anchor)
-        return self.predictor.explain(relations, asked, top=top, threads=threads)
+        """Return reasons together with raw score, base value and the rest, which add up.
 
-    def _asked(self, relations: Relations, entity: Index, anchor: Index | None) -> Asked:
+        ``output`` int64[n] says what is explained: a class, a label, a step of a forecast, or an
+        item of a ranking; None explains the best class or item, or the first step.
+        """
+        asked = self.asked(relations, entity, anchor)
+        if not is_ranker(self.predictor):
+            chosen = {} if output is None else {"output": output}
+            return cast("Predictor", self.predictor).explain(
+                relations, asked, top=top, threads=threads, **chosen
+            )
+        items = output
+        if items is None:
+            best = self.predictor.rank(relations, asked, k=1, threads=threads)
+            items = best.items[:, 0] if best.items.shape[1] else np.full(len(asked), -1)
+        there = np.flatnonzero(items >= 0)
+        found = self.predictor.explain_items(
+            relations, asked.take(there), items[there], top=top, threads=threads
+        )
+        return found if len(there) == len(asked) else _spread(found, there, len(asked))
+
+    def explain_entity(
+        self,
+        relations: Relations,
+        entity: int,
+        anchor: int | None,
+        *,
+        output: int | None = None,
+        top: int = 10,
+        threads: int = 1,
+    ) -> Explanation:
+        """Return why one entity got its score; see ``explaining.explain_entity``."""
+        from relcast.learners.explaining import explain_entity
+
+        return explain_entity(
+            self, relations, entity, anchor, output=output, top=top, threads=threads
+        )
+
+    def asked(self, relations: Relations, entity: Index, anchor: Index | None) -> Asked:
+        """Return examples as learners take them, after checking that the data still fits."""
         check_schema(self, relations)
         rows = np.asarray(entity, dtype=np.int64)
         if self.query.temporal != (anchor is not None):
@@ -172,20 +295,28 @@ class FittedModel:
 
     def score_summary(self, scores: Scores) -> dict[str, Any]:
         """Return JSON-ready figures of a batch of scores: rows, and how they are spread."""
-        if self.task_type is TaskType.MULTICLASS_CLASSIFICATION:
-            classes = self.target.classes or ()
-            share = np.bincount(scores.values.argmax(axis=1), minlength=len(classes))
-            counts = {str(name): int(n) for name, n in zip(classes, share, strict=True)}
-            return {"rows": len(scores), "predicted": counts}
         if not len(scores):
             return {"rows": 0}
+        classes = self.target.classes or ()
+        if self.task_type is TaskType.MULTICLASS_CLASSIFICATION:
+            share = np.bincount(scores.values.argmax(axis=1), minlength=len(classes))
+            return {"rows": len(scores), "predicted": _counted(classes, share)}
+        if self.task_type is TaskType.MULTILABEL_CLASSIFICATION:
+            share = (scores.values >= 0.5).sum(axis=0)
+            return {"rows": len(scores), "predicted": _counted(classes, share)}
+        if scores.items is not None:
+            named = np.unique(scores.items[scores.items >= 0])
+            return {"rows": len(scores), "items": len(named), "k": int(scores.items.shape[1])}
         places = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
         at = np.quantile(scores.values, places)
-        return {
+        summary = {
             "rows": len(scores),
             "mean": float(scores.values.mean()),
             "quantiles": {str(p): float(v) for p, v in zip(places, at, strict=True)},
         }
+        if scores.values.ndim == 2:
+            summary["steps"] = [float(v) for v in scores.values.mean(axis=0)]
+        return summary
 
     def summary(self) -> dict[str, Any]:
         """Return JSON-ready figures and lineage: what a job stores as its result."""
@@ -224,6 +355,9 @@ class FittedModel:
         content = {
             "task_type": self.task_type.value,
             "classes": None if classes is None else list(classes),
+            "horizon": self.target.horizon,
+            "items": self.target.items,
+            "top": self.target.top,
             "query": self.query.text,
             "graph": self.graph.to_json(),
             "snapshot_id": self.snapshot_id,
@@ -273,20 +407,22 @@ def _unpack(kind: type[FittedModel], bundle: Bundle) -> FittedModel:
     content = bundle.content
     classes = content["classes"]
     task_type = TaskType(content["task_type"])
-    target = Target(task_type, None if classes is None else tuple(classes))
-    if (task_type is TaskType.MULTICLASS_CLASSIFICATION) != (target.classes is not None):
+    target = Target(
+        task_type,
+        None if classes is None else tuple(classes),
+        int(content["horizon"]),
+        content["items"],
+        content["top"],
+    )
+    if (task_type in _NAMED) != (target.classes is not None):
         raise ValueError("classes and task type do not fit")
     graph = Graph.from_json(content["graph"])
-    # How many values a column has decides between two and many classes; the manifest remembers.
-    query = replace(check(content["query"], graph), task_type=task_type)
-    config = content["predictor"]
-    arrays = bundle.arrays()
-    predictor: Predictor
-    if config["kind"] == "trees":
-        texts = {name: bundle.text(name) for name in bundle.names() if name.endswith(".txt")}
-        predictor = TreeModel.unpack(config, arrays, texts, target)
-    else:
-        predictor = unpack_baseline(config, arrays, target)
+    # How many values a column has decides between two and many classes; a plan may have made a
+    # forecast of a number. The manifest remembers both.
+    length = target.horizon if task_type is TaskType.FORECASTING else None
+    query = replace(check(content["query"], graph, forecast_length=length), task_type=task_type)
+    texts = {name: bundle.text(name) for name in bundle.names() if name.endswith(".txt")}
+    predictor = unpack(content["predictor"], bundle.arrays(), texts, target)
     holdout = pq.read_table(bundle.file(_HOLDOUT)) if _HOLDOUT in bundle.names() else None
     return kind(
         target=target,
@@ -303,3 +439,30 @@ def _unpack(kind: type[FittedModel], bundle: Bundle) -> FittedModel:
         warnings=tuple(content["warnings"]),
         holdout=holdout,
     )
+
+
+def _joined(parts: Sequence[Said]) -> Said:
+    ranked = [part for part in parts if isinstance(part, Ranked)]
+    if ranked:
+        return Ranked(
+            np.concatenate([part.items for part in ranked]),
+            np.concatenate([part.scores for part in ranked]),
+        )
+    return np.concatenate([part for part in parts if not isinstance(part, Ranked)])
+
+
+def _counted(classes: Sequence[Any], count: npt.NDArray[Any]) -> dict[str, int]:
+    return {str(name): int(n) for name, n in zip(classes, count, strict=True)}
+
+
+def _spread(found: Contributions, there: Index, rows: int) -> Contributions:
+    """Return contributions for all rows, with nothing for those that have no item."""
+    reasons: list[tuple[Reason, ...]] = [()] * rows
+    for place, mine in zip(there.tolist(), found.reasons, strict=True):
+        reasons[place] = mine
+    wide = []
+    for values in (found.raw, found.base, found.rest):
+        out = np.full(rows, np.nan)
+        out[there] = values
+        wide.append(out)
+    return Contributions(wide[0], wide[1], tuple(reasons), wide[2])

@@ -16,6 +16,7 @@ __all__ = ["Budget", "ModelPlan", "Regime", "RunMode", "free_threads"]
 
 RunMode = Literal["debug", "fast", "normal", "best"]
 Regime = Literal["rolling", "frozen"]
+OnStop = Literal["discard", "publish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class ModelPlan:
             of validation and test see nothing after the start of their split.
         calibrate: Whether probabilities of a binary task are calibrated.
         bootstrap_resamples: Resamples behind every interval.
+        on_stop: What a fit does that is cancelled or interrupted: ``discard`` everything, or
+            ``publish`` the best so far.
     """
 
     run_mode: RunMode = "fast"
@@ -92,6 +95,7 @@ class ModelPlan:
     regime: Regime = "rolling"
     calibrate: bool = True
     bootstrap_resamples: int = 200
+    on_stop: OnStop = "discard"
 
     def __post_init__(self) -> None:
         misfit = first_misfit(self)
@@ -102,6 +106,8 @@ class ModelPlan:
             raise _bad(f"run_mode is {self.run_mode!r}", nearest(str(self.run_mode), _BUDGETS))
         if self.regime not in get_args(Regime):
             raise _bad(f"regime is {self.regime!r}", "Say 'rolling' or 'frozen'.")
+        if self.on_stop not in get_args(OnStop):
+            raise _bad(f"on_stop is {self.on_stop!r}", "Say 'discard' or 'publish'.")
         smallest = {
             "num_experiments": 0,
             "time_budget_seconds": 0,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from relcast.learners.protocol import Asked, Predictor
+from relcast.learners.protocol import Asked, Predictor, Ranked, Ranker, Said, ask
 from relcast.learners.trees import TreeModel
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Index = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
 _EXAMPLES = 256
+_K = 20
 _MOST_CELLS = 100_000_000
 _DAY = 86_400 * 10**9
 
@@ -81,7 +82,12 @@ class Probe:
 
 
 def probe_future(
-    relations: Relations, predictor: Predictor, asked: Asked, *, seed: int, threads: int
+    relations: Relations,
+    predictor: Predictor | Ranker,
+    asked: Asked,
+    *,
+    seed: int,
+    threads: int,
 ) -> Probe:
     """Probe a predictor at the earliest, the middle and the latest anchor of the examples."""
     if asked.known is None or not len(asked):
@@ -98,14 +104,24 @@ def probe_future(
         places = np.flatnonzero(asked.known == moment)
         part = asked.take(np.sort(rng.permutation(places)[:_EXAMPLES]))
         other, changed = perturbed(relations, moment, rng)
-        before = predictor.predict(relations, part, threads=threads)
-        after = predictor.predict(other, part, threads=threads)
-        moved += int((before != after).reshape(len(part), -1).any(axis=1).sum())
+        before = ask(predictor, relations, part, k=_K, threads=threads)
+        after = ask(predictor, other, part, k=_K, threads=threads)
+        moved += int(_differs(before, after).sum())
         if isinstance(predictor, TreeModel):
             names |= _moved_features(predictor, relations, other, part, threads)
         examples += len(part)
         rows += changed
     return Probe(True, "", len(chosen), examples, rows, tuple(sorted(names)), moved)
+
+
+def _differs(before: Said, after: Said) -> npt.NDArray[np.bool_]:
+    """Return whether anything that was said of each example differs, bool[n]."""
+    if isinstance(before, Ranked) and isinstance(after, Ranked):
+        items = (before.items != after.items).any(axis=1)
+        return np.asarray(items | _differs(before.scores, after.scores))
+    old, new = np.asarray(before), np.asarray(after)
+    same = (old == new) | (np.isnan(old) & np.isnan(new))
+    return np.asarray(~same.reshape(len(old), -1).all(axis=1))
 
 
 def _moved_features(
