@@ -22,7 +22,8 @@ _TAIL = f"{_END}\npandas_categorical:null\n"
 _MOST_LEAVES = 4096
 _MOST_TREES = 200_000
 _OBJECTIVE = re.compile(
-    r"regression|regression_l1|huber|binary sigmoid:1|multiclass num_class:[0-9]+"
+    r"regression|regression_l1|huber|quantile|binary sigmoid:1"
+    r"|multiclass num_class:[0-9]+"
 )
 _HEADER = (
     "version",
