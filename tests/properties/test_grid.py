@@ -15,7 +15,7 @@ import pytest
 from relcast.tasks.grid import Grid
 from relcast.tasks.labels import Labeller
 from relcast.tasks.scan import open_session
-from relcast.tasks.targets import collect, encode
+from relcast.tasks.targets import are_numbers, collect, encode
 from tests.properties.label_cases import Drawn, draw
 
 SEEDS = 180
@@ -27,7 +27,8 @@ def found(drawn: Drawn, root: Path, *, arrays: bool, batch: int, threads: int = 
     snapshot = drawn.case.world.snapshot(root)
     with open_session(snapshot, threads=threads) as session:
         labeller = Labeller(session, drawn.query, batch=batch, arrays=arrays)
-        kept = collect(labeller.grid(drawn.moments))
+        # Plain numbers are put where they stay; SQL's come together as Arrow arrays.
+        kept = collect(labeller.grid(drawn.moments), plain=arrays and are_numbers(drawn.query))
         encoded = encode(drawn.query, kept)
     target = None if encoded.target is None else encoded.target.tolist()
     return [

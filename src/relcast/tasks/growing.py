@@ -10,7 +10,7 @@ import numpy.typing as npt
 __all__ = ["Growing"]
 
 _LEAST = 2**16
-_MOST = 2**28
+_MOST = 2**27
 
 
 class Growing:
@@ -22,7 +22,10 @@ class Growing:
 
     def __init__(self, dtype: npt.DTypeLike, guess: int = 0) -> None:
         """``guess`` is about how many values there will be at the most."""
-        self._values = np.empty(min(max(guess, _LEAST), _MOST), dtype=dtype)
+        try:
+            self._values = np.empty(min(max(guess, _LEAST), _MOST), dtype=dtype)
+        except MemoryError:  # a machine that promises no more than it has
+            self._values = np.empty(_LEAST, dtype=dtype)
         self._length = 0
 
     def append(self, values: npt.NDArray[Any]) -> None:

@@ -194,11 +194,9 @@ def report_of(
     whole = split != LEFT_OUT if between else slice(0, len(examples))
     parts = [rows_of_split(split, number) for number in range(len(SPLITS))]
     anchors = _anchors(examples)
-    many = len(anchors.rows) <= _MOST_ANCHORS
     asked: list[tuple[Rows, int]] = [(rows, MOST_FREQUENT) for rows in (whole, *parts)]
-    # Rows of one's own can have as many anchors as rows; such a list tells nobody anything.
     few = 5 if examples.lists is not None else MOST_FREQUENT
-    asked += [(rows, few) for rows in anchors.rows if many]
+    asked += [(rows, few) for rows in anchors.rows]
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(lambda one: summary.of(*one), asked))
     reasons = dict(dropped)
@@ -213,12 +211,12 @@ def report_of(
         anchors=tuple(
             AnchorReport(moment, _NAMES[number], target)
             for moment, number, target in zip(
-                anchors.moments, anchors.splits, found[1 + len(SPLITS) :], strict=False
+                anchors.moments, anchors.splits, found[1 + len(SPLITS) :], strict=True
             )
         ),
         considered=considered,
         dropped=reasons,
-        left_out_anchors=anchors.splits.count(LEFT_OUT),
+        left_out_anchors=anchors.left_out,
         empty_anchors=empty_anchors,
         warnings=warnings,
         target=found[0],
@@ -227,16 +225,21 @@ def report_of(
 
 
 class _Anchors(NamedTuple):
-    """The different anchors, ascending: when, in which split, and their rows."""
+    """The different anchors, ascending: when, in which split, and their rows.
+
+    ``left_out`` counts those of no split. Beyond ``_MOST_ANCHORS`` they are counted alone: rows of
+    one's own can have as many anchors as rows, and such a list tells nobody anything.
+    """
 
     moments: list[int]
     splits: list[int]
     rows: list[Rows]
+    left_out: int
 
 
 def _anchors(examples: Examples) -> _Anchors:
     if examples.anchor is None or examples.split is None or len(examples) == 0:
-        return _Anchors([], [], [])
+        return _Anchors([], [], [], 0)
     order: npt.NDArray[np.intp] | None = None
     ordered = examples.anchor
     if (ordered[1:] < ordered[:-1]).any():
@@ -244,9 +247,12 @@ def _anchors(examples: Examples) -> _Anchors:
         ordered = examples.anchor[order]
     starts = _starts(ordered)
     first = examples.split[starts if order is None else order[starts]]
+    left_out = int(np.count_nonzero(first == LEFT_OUT))
+    if len(starts) > _MOST_ANCHORS:
+        return _Anchors([], [], [], left_out)
     pieces = [slice(*ends) for ends in pairwise([*starts.tolist(), len(ordered)])]
     rows: list[Rows] = [piece if order is None else order[piece] for piece in pieces]
-    return _Anchors(ordered[starts].tolist(), first.tolist(), rows)
+    return _Anchors(ordered[starts].tolist(), first.tolist(), rows, left_out)
 
 
 def _starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
