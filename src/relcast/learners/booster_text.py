@@ -23,7 +23,7 @@ _MOST_LEAVES = 4096
 _MOST_TREES = 200_000
 _OBJECTIVE = re.compile(
     r"regression|regression_l1|huber|quantile|binary sigmoid:1"
-    r"|multiclass num_class:[0-9]+"
+    r"|multiclass num_class:[0-9]+|lambdarank|rank_xendcg"
 )
 _HEADER = (
     "version",
