@@ -10,7 +10,7 @@ import numpy.typing as npt
 from relcast.core.schema import TaskType
 from relcast.learners.folds import Folds
 from relcast.learners.metrics import is_ranked
-from relcast.learners.protocol import Ranked, Said
+from relcast.learners.protocol import Said, taken
 from relcast.learners.scores import Scores, item_keys, make_scores, to_output
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ def make_holdout(
     target, test = folds.target, folds.test
     if target.classes is not None and len(test) * target.width > _MOST_CELLS:
         most = np.arange(_MOST_CELLS // target.width)
-        test, said = (
-            test.take(most, None),
-            said.take(most) if isinstance(said, Ranked) else said[most],
-        )
+        test, said = test.take(most, None), taken(said, most)
     asked = test.asked
     scores = make_scores(relations, query, target, asked.entity, asked.anchor, said)
     keys = relations.table(query.entity_table).keys().take(pa.array(asked.entity))

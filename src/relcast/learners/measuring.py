@@ -18,7 +18,7 @@ from relcast.learners.metrics import (
     MultilabelMetrics,
     metrics_of,
 )
-from relcast.learners.protocol import Ranked, Said
+from relcast.learners.protocol import Ranked, Said, taken
 
 if TYPE_CHECKING:
     from relcast.tasks import Lists
@@ -142,7 +142,7 @@ class _Sample:
         return _Sample(
             self.task_type,
             self.truth.take(chosen) if truth is None else truth,
-            self.said.take(chosen) if isinstance(self.said, Ranked) else self.said[chosen],
+            taken(self.said, chosen),
             codes,
             self.catalogue,
         )

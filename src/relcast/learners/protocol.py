@@ -32,6 +32,7 @@ __all__ = [
     "Target",
     "ask",
     "is_ranker",
+    "taken",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -299,3 +300,8 @@ def ask(
     if is_ranker(model):
         return model.rank(relations, asked, k=k, threads=threads)
     return cast("Predictor", model).predict(relations, asked, threads=threads)
+
+
+def taken(said: Said, rows: Index) -> Said:
+    """Return what was said of the chosen examples."""
+    return said.take(rows) if isinstance(said, Ranked) else said[rows]

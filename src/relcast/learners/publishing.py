@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from relcast.core.progress import Stage
+from relcast.core.schema import TaskType
 from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
+from relcast.learners.curves import LEVELS, Grouped, make_curves
 from relcast.learners.evaluation import Evaluation, Split, verdict
 from relcast.learners.holdout import make_holdout
 from relcast.learners.importance import make_importance
 from relcast.learners.lineage import hardware, versions
 from relcast.learners.measuring import evaluate_split
 from relcast.learners.model import FittedModel
-from relcast.learners.protocol import Said
+from relcast.learners.protocol import Fold, Quantiles, Said, taken
 
 __all__ = ["publish"]
+
+Float = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
+Measure = Callable[[Index], float | None]
+
+_FAN_ROWS = 2_000
 
 
 def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
@@ -90,6 +101,7 @@ def _evaluation(board: Board, winner: Contender) -> Evaluation:
             f"{board.plan.bootstrap_resamples} resamples, seed {board.plan.seed}"
         ),
         warnings=(*board.folds.warnings, *board.notes),
+        curves=_curves(board, winner, best),
     )
 
 
@@ -109,6 +121,40 @@ def _splits(board: Board, said: Mapping[str, Said]) -> dict[str, Split]:
         )
         for name, fold in folds.held_out().items()
     }
+
+
+def _curves(board: Board, winner: Contender, best: Contender) -> dict[str, dict[str, Any]]:
+    folds, target = board.folds, board.folds.target
+    found = {}
+    for name, fold in folds.held_out().items():
+
+        def measured(contender: Contender, fold: Fold = fold, name: str = name) -> Measure:
+            said = contender.said[name]
+            return lambda rows: board.value(fold.take(rows, None), taken(said, rows))
+
+        grouped = Grouped(board.metric, best.model.name, measured(winner), measured(best))
+        found[name] = make_curves(
+            board.relations,
+            board.query.entity_table,
+            target,
+            fold,
+            winner.said[name],
+            grouped,
+            _quantiles(board, winner, fold),
+        )
+    return found
+
+
+def _quantiles(board: Board, winner: Contender, fold: Fold) -> tuple[Index, Float] | None:
+    """Return the quantiles of a sample of a fold, where the published model has some."""
+    numbers = {TaskType.REGRESSION, TaskType.FORECASTING}
+    if board.folds.target.task_type not in numbers or not isinstance(winner.model, Quantiles):
+        return None
+    rng = np.random.default_rng([board.plan.seed, 29])
+    rows = np.sort(rng.permutation(len(fold))[:_FAN_ROWS])
+    asked = fold.asked.take(rows)
+    found = winner.model.quantiles(board.relations, asked, levels=LEVELS, threads=board.threads)
+    return rows, found
 
 
 def _lineage(board: Board) -> dict[str, Any]:
