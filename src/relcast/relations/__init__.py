@@ -16,7 +16,7 @@ from relcast.relations.arrays import (
 from relcast.relations.asof import known_slices, latest_known, rows_known
 from relcast.relations.build import FORMAT, build
 from relcast.relations.knowing import longest_wait
-from relcast.relations.streams import Events, events_below, events_of
+from relcast.relations.streams import Events, events_below, events_by_category, events_of
 
 __all__ = [
     "FORMAT",
@@ -29,6 +29,7 @@ __all__ = [
     "TableArrays",
     "build",
     "events_below",
+    "events_by_category",
     "events_of",
     "known_slices",
     "latest_known",

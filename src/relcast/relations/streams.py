@@ -18,7 +18,7 @@ from relcast.core.schema import Link
 from relcast.relations import kernels
 from relcast.relations.arrays import NOT_A_TIME, Relations, TableArrays
 
-__all__ = ["Events", "events_below", "events_of"]
+__all__ = ["Events", "events_below", "events_by_category", "events_of"]
 
 Times = npt.NDArray[np.int64]
 
@@ -107,6 +107,37 @@ def events_below(
         indptr,
         rows[chosen],
         *(part[chosen] if len(part) else part for part in (time, over, known)),
+    )
+
+
+def events_by_category(relations: Relations, links: tuple[Link, ...], column: str) -> Events:
+    """Return the events below all rows of one category, by the category's code.
+
+    ``column`` is a category of the table that ``links[0]`` points to. An event counts from when its
+    owner and the owner's category are known, and no longer when the owner is over.
+    """
+    events = events_below(relations, links)
+    owners = relations.table(links[0].to)
+    owner = np.repeat(np.arange(len(events.indptr) - 1), np.diff(events.indptr))
+    told = owners.value_known(column)
+    born = None if owners.time is None else np.where(owners.time == NOT_A_TIME, _NEVER, owners.time)
+    known = _merged(np.maximum, events.known, _none() if born is None else born[owner])
+    known = _merged(np.maximum, known, _none() if told is None else told[owner])
+    gone = _over(owners, np.arange(owners.rows))
+    over = _merged(np.minimum, events.over, gone[owner] if len(gone) else gone)
+    table = relations.table(events.table)
+    place = np.empty(table.rows, dtype=np.int64)
+    place[table.order] = np.arange(len(table.order))
+    when = events.time if len(events.time) else np.zeros(len(events.rows), dtype=np.int64)
+    order = np.lexsort((place[events.rows], when))
+    category = owners.column(column)
+    codes = category.values.astype(np.int64)[owner]
+    indptr, chosen = kernels.group_by_parent(codes, order, len(category.dictionary))
+    return _frozen(
+        events.table,
+        indptr,
+        events.rows[chosen],
+        *(part[chosen] if len(part) else part for part in (events.time, over, known)),
     )
 
 

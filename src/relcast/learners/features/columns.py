@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.schema import Column, Dtype, Graph, Stype
+from relcast.core.schema import Column, Dtype, Graph, Link, Stype
+from relcast.learners.features import cells
+from relcast.learners.features.spec import Value
 from relcast.pql.ast import (
     Aggregation,
     And,
@@ -31,6 +33,8 @@ _MEANINGS = (Stype.numerical, Stype.categorical, Stype.timestamp)
 _SHARES = 5
 _SHARE = 0.02
 _CATEGORIES = 64
+_ELEMENTS = 12
+_ITEMS = 32
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class TableColumns:
 class Columns:
     """Looks at columns as they were at ``until``: what varies, and which categories are frequent.
 
-    Keys, identifiers and texts are no features; neither is anything that a static target is
+    Keys and identifiers are no features; neither is anything that a static target is
     computed from, nor the time at which a row ends (it is written later), nor (of a temporal query)
     what is overwritten in place.
 
@@ -77,6 +81,7 @@ class Columns:
         for link in relations.graph.links:
             self._banned.add((link.table, link.foreign_key))
         self._tables: dict[str, TableColumns] = {}
+        self._inside: dict[str, tuple[Value, ...]] = {}
         self._known: dict[tuple[str, str | None], npt.NDArray[np.bool_]] = {}
 
     def of(self, name: str) -> TableColumns:
@@ -101,6 +106,43 @@ class Columns:
                     categories.append(column.name)
             self._tables[name] = TableColumns(tuple(numbers), tuple(categories), tuple(times))
         return self._tables[name]
+
+    def inside(self, name: str, path: tuple[Link, ...] = ()) -> tuple[Value, ...]:
+        """Return what the texts and lists of a table hold, as numbers, at the end of ``path``.
+
+        Parts of texts, frequent elements and lengths of lists, items of lists of one length.
+        """
+        if name not in self._inside:
+            table = self.relations.graph.table(name)
+            self._inside[name] = tuple(
+                value
+                for column in table.columns
+                if (name, column.name) not in self._banned
+                for value in self._within(name, column)
+            )
+        return tuple(replace(value, path=path) for value in self._inside[name])
+
+    def _within(self, name: str, column: Column) -> list[Value]:
+        array = self.relations.table(name).column(column.name)
+        known = self.known(name, column.name)
+        if array.kind == "text" and column.stype is Stype.text:
+            parts = [Value("text", name, column.name, number=k) for k in range(cells.PARTS)]
+            return [Value("length", name, column.name), *parts]
+        if array.kind != "list":
+            return []
+        found = [Value("length", name, column.name)]
+        if column.dtype is Dtype.floatlist:
+            count = cells.item_count(array, known)
+            if 0 < count <= _ITEMS:
+                return [Value("item", name, column.name, number=k) for k in range(count)]
+            return found
+        words = cells.common_elements(array, known, _ELEMENTS, _SHARE)
+        return found + [Value("element", name, column.name, word=word) for word in words]
+
+    def is_told(self, table: str, column: str) -> bool:
+        """Tell whether the schema says when a column's values are known."""
+        said = self.relations.graph.table(table).column(column)
+        return said.known_at is not None or said.known_after is not None
 
     def vocabulary(self, table: str, column: str, most: int = _CATEGORIES) -> tuple[str, ...]:
         """Return the categories by frequency among values known at ``until``, ties by name."""

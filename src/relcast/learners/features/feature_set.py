@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from relcast.core.errors import ModelError
 from relcast.core.progress import Silent, Stage
-from relcast.learners.features.families import Block, prepare
+from relcast.learners.features.block import Block
+from relcast.learners.features.families import prepare
 from relcast.learners.features.generate import generate
 from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Feature
@@ -69,6 +70,7 @@ class FeatureSet:
         *,
         budget: int = 400,
         until: int | None = None,
+        allow_mutable: bool = False,
     ) -> FeatureSet:
         """Make features from the schema, the query, and the rows known at ``until``.
 
@@ -78,9 +80,12 @@ class FeatureSet:
             budget: Most features; strongest families come first.
             until: The training side's last anchor in ns UTC; nothing later is read. None reads
                 everything (static queries).
+            allow_mutable: Whether a temporal query may read columns that are overwritten in place.
         """
         target = Target.of(query.query.target) if query.temporal else None
-        features = generate(relations, query, target, budget=budget, until=until)
+        features = generate(
+            relations, query, target, budget=budget, until=until, allow_mutable=allow_mutable
+        )
         return cls(query.entity_table, query.temporal, features, target)
 
     def compute(

@@ -170,13 +170,15 @@ def window_codes(
     widths: Any,
     out: Any,
 ) -> None:
-    """Write counts per slot, count of all, and distinct codes: ``out`` [n, W, C + 2].
+    """Write counts per slot, count of all, distinct codes, entropy, top share: [n, W, C + 4].
 
-    ``slots`` gives the slot of each code, -1 for codes that are only counted.
+    ``slots`` gives the slot of each code, -1 for codes that are only counted. The entropy is in
+    bits; the top share that of the most frequent code. Both are NaN where nothing is.
     """
-    slot_count = out.shape[2] - 2
+    slot_count = out.shape[2] - 4
     stamp = np.zeros(len(slots), dtype=np.int64)
-    tally = np.empty(slot_count + 2)
+    held = np.zeros(len(slots), dtype=np.int64)
+    tally = np.empty(slot_count + 4)
     for i in range(len(owners)):
         p, a = owners[i], anchors[i]
         begin, j = 0, -1
@@ -184,6 +186,7 @@ def window_codes(
             begin = indptr[p]
             j = known_end(time, begin, indptr[p + 1], a) - 1
         tally[:] = 0.0
+        spread, most = 0.0, 0
         for w in range(len(widths)):
             limit = window_limit(a, widths[w])
             while j >= begin and (time.size == 0 or time[j] > limit):
@@ -194,8 +197,20 @@ def window_codes(
                     tally[slot_count] += 1.0
                     if stamp[c] != i + 1:
                         stamp[c] = i + 1
+                        held[c] = 0
                         tally[slot_count + 1] += 1.0
+                    else:
+                        spread -= held[c] * np.log2(held[c])
+                    held[c] += 1
+                    spread += held[c] * np.log2(held[c])
+                    most = max(most, held[c])
                 j -= 1
+            count = tally[slot_count]
+            tally[slot_count + 2] = np.nan
+            tally[slot_count + 3] = np.nan
+            if count > 0:
+                tally[slot_count + 2] = max(0.0, np.log2(count) - spread / count)
+                tally[slot_count + 3] = most / count
             out[i, w, :] = tally
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.learners.features import kernels
+from relcast.learners.features.block import Block, index_of, translated
 from relcast.learners.features.conditions import Operand, Tree, calculated, holds
-from relcast.learners.features.families import Block
 from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Feature
 from relcast.learners.features.target import TargetAggregation
@@ -60,12 +60,18 @@ def past(resolver: Resolver, features: Sequence[Feature]) -> Block:
             tests = [s.operand(v) for s, v in zip(series, values, strict=True)]
             begun = np.logical_or.reduce([s.begun(part) for s in series])
             truth = _truth(target.condition, tests, values, begun)
-        return np.stack([_measure(f, values, formula, truth) for f in features], axis=1)
+        columns = [
+            _category(f, series, values)
+            if f.recipe.measure == "category"
+            else _measure(f, values, formula, truth)
+            for f in features
+        ]
+        return np.stack(columns, axis=1)
 
     return Block(len(resolver.rows), None, fill)
 
 
-_OF_ONE = ("value", "formula", "truth")
+_OF_ONE = ("value", "formula", "truth", "category")
 _MEANS = ("mean", "mean formula", "frequency")
 """Measures of one window, and means over several."""
 
@@ -95,6 +101,13 @@ def _compared(tree: Tree) -> Iterator[Mapping[str, Any]]:
             yield from _compared(part)
     elif tree["op"] not in ("missing", "present"):
         yield tree["operand"]
+
+
+def _category(feature: Feature, series: Sequence[_Series], values: Sequence[Float]) -> Float:
+    """Return the index of a window's category, NaN where it has none that the feature knows."""
+    number = feature.recipe.value.number if feature.recipe.value is not None else 0
+    table = index_of(series[number].words or (), feature.categories)
+    return translated(values[number][:, feature.recipe.other], table)
 
 
 def _measure(

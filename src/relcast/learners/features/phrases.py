@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from relcast.core.schema import Graph, Link
+from relcast.learners.features.cells import PARTS
 from relcast.learners.features.spec import Step, Stream, Value
 from relcast.learners.features.target import TargetAggregation
 from relcast.learners.features.windows import length
@@ -55,23 +56,43 @@ class Phrases:
     def value(self, value: Value) -> str:
         """Return what a value is: ``results.points``, ``circuits.alt (via circuitId)``, ..."""
         what = f"{value.table}.{value.column}"
+        via = f" (via {value.path[-1].foreign_key})" if value.path else ""
         match value.kind:
-            case "own":
-                return what
-            case "joined":
-                return f"{what} (via {value.path[-1].foreign_key})"
+            case "own" | "joined":
+                return f"{what}{via}"
             case "parent":
                 return f"{value.path[-1].table}.{value.path[-1].foreign_key}"
-            case "prior":
-                key = value.path[-1].foreign_key
-                before = length(value.width) if value.width >= 0 else "time"
-                return f"the {key}'s mean {what} in the {before} before"
-            case "relative":
-                return f"{what} relative to the same {value.path[-1].foreign_key}"
+            case "lag":
+                return f"days from the {value.table} row to its {value.column}{via}"
+            case "length":
+                return f"length of {what}{via}"
+            case "element":
+                return f"whether {what}{via} has {value.word!r}"
+            case "item":
+                return f"{what}[{value.number}]{via}"
+            case "text":
+                return f"words of {what}{via} (part {value.number + 1} of {PARTS})"
             case "holds":
                 return f"the target's filter on {value.table}"
             case "target":
                 return f"{what} where the target's filter holds"
+        key, inner = value.path[-1].foreign_key, self.value(value.inner)
+        match value.kind:
+            case "prior":
+                before = length(value.width) if value.width >= 0 else "time"
+                if value.column is None and value.of is None:
+                    return f"how many {value.table} rows the {key} had in the {before} before"
+                return f"the {key}'s mean {inner} in the {before} before"
+            case "relative":
+                return f"{inner} relative to the same {key}"
+            case "ratio":
+                return f"{inner} over the mean of the same {key}"
+            case "rank":
+                return f"rank of {inner} among the same {key}"
+            case "others":
+                return f"{inner} of the others of the same {key}"
+            case _:
+                return f"{value.table} rows of the same {key} and moment"
 
     def rows(self, value: Value) -> str:
         """Return ``results rows``."""
@@ -85,6 +106,8 @@ class Phrases:
             return " of all"
         between = " and ".join(link.table for link in stream.down[:-1])
         through = f" (through {between})" if between else ""
+        if stream.by is not None:
+            return f"{through} of all with the same {stream.down[0].to}.{stream.by}"
         return f"{through}{self._by(stream.down[0])}{self.seed(stream.seed)}"
 
     def seed(self, seed: tuple[Step, ...]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from relcast.core.schema import Link
 
-__all__ = ["Feature", "Recipe", "Step", "Stream", "Value"]
+__all__ = ["Feature", "Recipe", "Step", "Stream", "Value", "ValueKind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Events: the rows below a seed over one or two links, or (no links) all rows of ``table``."""
+    """Events: the rows below a seed over links, or (no links) all rows of ``table``.
+
+    ``by`` names a category of the seed's row: the events are then those below every row of its
+    table that has the same category.
+    """
 
     table: str
     seed: tuple[Step, ...] = ()
     down: tuple[Link, ...] = ()
+    by: str | None = None
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Stream:
@@ -48,7 +53,28 @@ class Stream:
             obj["table"],
             tuple(Step.from_json(s) for s in obj["seed"]),
             tuple(Link.from_json(link) for link in obj["down"]),
+            obj["by"],
         )
+
+
+ValueKind = Literal[
+    "own",
+    "joined",
+    "parent",
+    "lag",
+    "length",
+    "element",
+    "item",
+    "text",
+    "prior",
+    "relative",
+    "rank",
+    "ratio",
+    "others",
+    "size",
+    "target",
+    "holds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +83,45 @@ class Value:
 
     Attributes:
         kind: ``own``: the column itself; ``joined``: a column of the table at the end of ``path``;
-            ``parent``: which row the last link of ``path`` points to; ``prior``: the mean of the
-            column over the rows below the row at the end of ``path`` in the ``width`` before the
-            event; ``relative``: the column minus its mean among the rows with the same parent
-            (``path``) and time; ``target``: the column of the ``number``-th aggregation of the
-            query's target where its filter holds; ``holds``: whether that filter holds, 1 or 0.
+            ``parent``: which row the last link of ``path`` points to; ``lag``: days from the row's
+            time to that in the column, known when it has come; ``length``: characters of a text,
+            elements of a list; ``element``: 1 where a list holds ``word``; ``item``: the
+            ``number``-th element of a list of numbers; ``text``: the ``number``-th of the columns
+            that a text's n-grams are hashed to; ``prior``: the mean of the value over the rows
+            below the row at the end of ``path`` in the ``width`` before the event, or how many
+            there were. Among the rows with the same parent (``path``) and time: ``relative``: the
+            value minus their mean; ``ratio``: the value over their mean; ``rank``: the share of
+            them that have less; ``others``: the mean of all but the row; ``size``: how many they
+            are. ``target``: the column of the ``number``-th aggregation of the query's target where
+            its filter holds; ``holds``: whether that filter holds, 1 or 0.
         table: Where the column stands.
         column: The column; None counts rows.
         path: Links upwards from the event.
         below: ``prior`` only: the link from ``table`` to the end of ``path``.
         width: ``prior`` only: ns before the event; -1 is everything before.
-        number: ``target`` and ``holds`` only.
+        number: Which aggregation, element or part of a text.
+        word: ``element`` only.
+        of: What ``prior`` and the values among rows are taken of, where it is not the column.
     """
 
-    kind: Literal["own", "joined", "parent", "prior", "relative", "target", "holds"]
+    kind: ValueKind
     table: str
     column: str | None = None
     path: tuple[Link, ...] = ()
     below: Link | None = None
     width: int = -1
     number: int = 0
+    word: str | None = None
+    of: Value | None = None
+
+    @property
+    def inner(self) -> Value:
+        """What ``prior`` and the values among rows are taken of."""
+        return self.of or Value("own", self.table, self.column)
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> Value:
-        below = obj["below"]
+        below, of = obj["below"], obj["of"]
         return cls(
             obj["kind"],
             obj["table"],
@@ -89,7 +130,14 @@ class Value:
             None if below is None else Link.from_json(below),
             obj["width"],
             obj["number"],
+            obj["word"],
+            None if of is None else cls.from_json(of),
         )
+
+
+Family = Literal[
+    "own", "numbers", "recent", "codes", "timing", "calendar", "past", "span", "standing"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +145,22 @@ class Recipe:
     """How a feature is computed.
 
     Attributes:
-        family: Which computation: ``own`` (columns of the seed's row), ``numbers`` (windows over
+        family: Which computation: ``own`` (values of the seed's row), ``numbers`` (windows over
             numbers), ``recent`` (the last events), ``codes`` (categories), ``timing`` (when events
-            happened), ``calendar`` (the anchor itself), ``past`` (the target in past windows).
+            happened), ``calendar`` (the anchor itself), ``past`` (the target in past windows),
+            ``span`` (the season a period ago, or the calendar's year to date), ``standing`` (a
+            feature beside that of everybody who is active).
         measure: Which of the family's results.
         seed: ``own`` only: whose row.
         stream: Which events; None for ``own``, ``calendar`` and ``past``.
         value: Which of their values.
         width: Length of the window in ns; -1 is everything known.
-        other: A second width, a count, a half-life or a position, as the measure needs.
+        other: A second width, a count, a half-life, a period or a position, as the measure needs.
         word: The category, for shares.
+        of: ``standing`` only: the feature that is compared.
     """
 
-    family: Literal["own", "numbers", "recent", "codes", "timing", "calendar", "past"]
+    family: Family
     measure: str
     seed: tuple[Step, ...] = ()
     stream: Stream | None = None
@@ -117,6 +168,7 @@ class Recipe:
     width: int = -1
     other: int = 0
     word: str | None = None
+    of: Recipe | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,6 +179,7 @@ class Recipe:
         parts["seed"] = tuple(Step.from_json(s) for s in obj["seed"])
         parts["stream"] = None if obj["stream"] is None else Stream.from_json(obj["stream"])
         parts["value"] = None if obj["value"] is None else Value.from_json(obj["value"])
+        parts["of"] = None if obj["of"] is None else cls.from_json(obj["of"])
         return cls(**parts)
 
 

@@ -1,0 +1,120 @@
+"""Rows beside the others of one parent at one moment: a race, a basket, a team on a day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from relcast.relations import NEVER, LinkArrays
+
+__all__ = ["among", "shared_moments"]
+
+Rows = npt.NDArray[np.int64]
+Float = npt.NDArray[np.float64]
+_MEASURES = {"relative": 0, "ratio": 1, "rank": 2, "others": 3, "size": 4}
+_ALWAYS = np.empty(0, dtype=np.int64)
+
+
+def among(link: LinkArrays, values: Float, known: Rows, measure: str) -> tuple[Float, Rows]:
+    """Return each row's measure among the rows with its parent and time, and when it is known.
+
+    Args:
+        link: Groups are its children of one parent at one time (of a table without times, all
+            children of one parent).
+        values: float64[children]; NaN has no part in a group.
+        known: int64[children] from when each value is known; empty: with its row.
+        measure: ``relative`` (to the mean), ``ratio`` (to the mean), ``rank`` (share of the others
+            that have less, ties half), ``others`` (their mean) or ``size`` (rows with a value).
+
+    Returns:
+        float64[children], NaN where the row has no parent, no value (but for ``others``) or nobody
+        to compare with; int64[children], empty where ``known`` is.
+    """
+    time = _ALWAYS if link.child_time is None else link.child_time
+    out = np.full(len(values), np.nan)
+    told = np.full(len(values) if len(known) else 0, NEVER, dtype=np.int64)
+    _among(link.indptr, time, link.child, values, known, _MEASURES[measure], out, told)
+    return out, told
+
+
+def shared_moments(link: LinkArrays, rows: npt.NDArray[np.bool_]) -> float:
+    """Return the share of a link's children that have a sibling at their moment.
+
+    ``rows`` bool[children] says which children count.
+    """
+    kept = rows[link.child]
+    count = int(kept.sum())
+    if count < 2:
+        return 0.0
+    owner = np.repeat(np.arange(len(link.indptr) - 1), np.diff(link.indptr))[kept]
+    same = owner[1:] == owner[:-1]
+    if link.child_time is not None:
+        time = link.child_time[kept]
+        same &= time[1:] == time[:-1]
+    beside = np.append(same, False) | np.append(False, same)
+    return float(beside.mean())
+
+
+@njit(nogil=True, cache=True)
+def _among(
+    indptr: Any,
+    time: Any,
+    child: Any,
+    values: Any,
+    known: Any,
+    measure: int,
+    out: Any,
+    told: Any,
+) -> None:
+    never = np.iinfo(np.int64).max
+    for p in range(len(indptr) - 1):
+        begin, stop = indptr[p], indptr[p + 1]
+        while begin < stop:
+            end = begin + 1
+            while end < stop and (time.size == 0 or time[end] == time[begin]):
+                end += 1
+            found = np.empty(end - begin)
+            count = 0
+            latest = np.iinfo(np.int64).min
+            for j in range(begin, end):
+                row = child[j]
+                if np.isnan(values[row]) or (known.size > 0 and known[row] == never):
+                    continue
+                found[count] = values[row]
+                count += 1
+                if known.size > 0 and known[row] > latest:
+                    latest = known[row]
+            # In the order of size, so that sums do not depend on the order of rows.
+            ordered = np.sort(found[:count])
+            total = 0.0
+            for v in ordered:
+                total += v - ordered[0]
+            for j in range(begin, end):
+                row = child[j]
+                v = values[row]
+                there = not np.isnan(v) and (known.size == 0 or known[row] != never)
+                if known.size > 0 and count > 0:
+                    told[row] = latest
+                if count == 0:
+                    continue
+                mean = ordered[0] + total / count
+                if measure == 3:
+                    if not there:
+                        out[row] = mean
+                    elif count > 1:
+                        out[row] = ordered[0] + (total - (v - ordered[0])) / (count - 1)
+                elif measure == 4:
+                    out[row] = count
+                elif there and measure == 0:
+                    out[row] = v - mean
+                elif there and measure == 1:
+                    if mean != 0.0:
+                        out[row] = v / mean
+                elif there and count > 1:
+                    low = np.searchsorted(ordered, v, side="left")
+                    high = np.searchsorted(ordered, v, side="right")
+                    out[row] = (low + 0.5 * (high - low - 1)) / (count - 1)
+            begin = end
