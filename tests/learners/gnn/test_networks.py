@@ -1,0 +1,215 @@
+"""Networks learn, give the same bits for the same seed, and survive being packed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra gnn is not installed")
+
+from relcast.core.schema import TaskType
+from relcast.learners import gnn
+from relcast.learners.deadline import Deadline
+from relcast.learners.metrics import metrics_of
+from relcast.learners.protocol import Asked
+from tests.learners.gnn.works import FAST, folds_of, states, work_of
+from tests.learners.worlds import BINARY, MULTICLASS, REGRESSION, STATIC_CLASS
+
+
+def value(folds, metric, said):
+    found = metrics_of(folds.target.task_type, folds.validation, said)
+    return found.compute((metric,))[metric]
+
+
+@pytest.fixture(scope="module")
+def binary(world):
+    folds = folds_of(world, BINARY)
+    return folds, gnn.train(work_of(world.relations, BINARY, folds, budget=FAST))
+
+
+def test_it_learns_from_the_neighbourhood_alone(world):
+    folds = folds_of(world, BINARY)
+    work = work_of(world.relations, BINARY, folds, budget=FAST, features=0)
+    model = gnn.train(work).model
+    assert not model.features.features
+    said = model.predict(world.relations, folds.validation.asked, threads=1)
+    assert said.shape == (len(folds.validation),)
+    assert value(folds, "auroc", said) > 0.75
+
+
+def test_it_learns_numbers_better_than_the_median(world):
+    folds = folds_of(world, REGRESSION)
+    reports = []
+    work = work_of(
+        world.relations, REGRESSION, folds, budget=FAST, report=lambda *r: reports.append(r)
+    )
+    trained = gnn.train(work)
+    said = trained.model.predict(world.relations, folds.validation.asked, threads=1)
+    median = np.full(len(said), np.median(folds.train.label))
+    assert value(folds, "mae", said) < 0.9 * value(folds, "mae", median)
+    best = min(r[3] for r in reports)
+    assert trained.trials[0].validation == pytest.approx(best)
+    assert value(folds, "mae", said) == pytest.approx(best)
+    assert [r[:3] for r in reports[:2]] == [(0, 1, "mae"), (0, 2, "mae")]
+
+
+@pytest.mark.parametrize("query", [MULTICLASS, STATIC_CLASS])
+def test_classes_are_probabilities_and_better_than_guessing(world, query):
+    folds = folds_of(world, query)
+    model = gnn.train(work_of(world.relations, query, folds, budget=FAST)).model
+    said = model.predict(world.relations, folds.validation.asked, threads=1)
+    assert said.shape == (len(folds.validation), folds.target.width)
+    assert np.allclose(said.sum(axis=1), 1)
+    most = np.bincount(folds.validation.label.astype(int)).max() / len(said)
+    assert value(folds, "acc", said) > most
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_the_number_of_threads(world):
+    folds = folds_of(world, BINARY)
+    models = [
+        gnn.train(work_of(world.relations, BINARY, folds, threads=threads, seed=seed)).model
+        for threads, seed in ((1, 3), (2, 3), (1, 4))
+    ]
+    one, two, other = (states(model) for model in models)
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[k], two[k]) for k in one)
+    assert any(not np.array_equal(one[k], other[k]) for k in one.keys() & other.keys())
+    said = [
+        models[0].predict(world.relations, folds.validation.asked, threads=threads)
+        for threads in (1, 3)
+    ]
+    assert np.array_equal(*said)
+
+
+def test_what_is_asked_beside_does_not_change_a_prediction_much(world, binary):
+    folds, trained = binary
+    asked = folds.validation.asked.take(np.arange(20))
+    whole = trained.model.predict(world.relations, asked, threads=1)
+    alone = [
+        trained.model.predict(world.relations, asked.take(np.array([k])), threads=1)[0]
+        for k in range(20)
+    ]
+    assert np.allclose(whole, alone, atol=1e-5)
+
+
+def test_packed_and_rebuilt_it_says_the_same(world, binary):
+    folds, trained = binary
+    packed = trained.model.pack()
+    config = json.loads(json.dumps(packed.config))
+    assert config["kind"] == "gnn"
+    assert all(str(a.dtype) in ("float32", "int64", "int32") for a in packed.arrays.values())
+    again = gnn.unpack(config, packed.arrays, packed.texts, folds.target)
+    asked = folds.validation.asked
+    assert np.array_equal(
+        again.predict(world.relations, asked, threads=1),
+        trained.model.predict(world.relations, asked, threads=1),
+    )
+
+
+def test_a_bundle_that_does_not_fit_is_refused(binary):
+    folds, trained = binary
+    packed = trained.model.pack()
+    config = json.loads(json.dumps(packed.config))
+    name = next(k for k in packed.arrays if k.endswith("head.weight"))
+    narrow = {**packed.arrays, name: packed.arrays[name][:, :1]}
+    missing = {k: v for k, v in packed.arrays.items() if k != name}
+    for arrays in (narrow, missing):
+        with pytest.raises(ValueError, match="weights"):
+            gnn.unpack(config, arrays, {}, folds.target)
+    config["members"][0]["shape"]["aggregations"] = ["median"]
+    with pytest.raises(ValueError, match="aggregates"):
+        gnn.unpack(config, packed.arrays, {}, folds.target)
+
+
+def test_embeddings_tell_entities_apart(world, binary):
+    folds, trained = binary
+    asked = folds.validation.asked
+    found = trained.model.embed(world.relations, asked)
+    assert found.dtype == np.float32
+    assert found.shape == (len(asked), trained.model.members[0].shape.channels)
+    assert len(np.unique(found, axis=0)) > len(asked) // 2
+
+
+def test_a_warm_start_begins_where_the_earlier_model_ended(world, binary):
+    folds, trained = binary
+    values = []
+    for start in (None, trained.model):
+        reports = []
+        work = work_of(world.relations, BINARY, folds, report=lambda *r, to=reports: to.append(r))
+        found = gnn.train(work, start=start)
+        values.append(reports[0][3])
+        assert found.report["warm_start"] == (start is not None)
+    assert values[1] > values[0]
+
+
+def test_a_deadline_that_has_passed_still_gives_a_model(world):
+    folds = folds_of(world, BINARY)
+    over = Deadline(processor=0.0)
+    trained = gnn.train(work_of(world.relations, BINARY, folds, budget=FAST, deadline=over))
+    assert len(trained.trials) == 1
+    assert trained.report["out_of_time"]
+    said = trained.model.predict(world.relations, folds.validation.asked, threads=1)
+    assert np.isfinite(said).all()
+
+
+def test_nobody_asked_is_no_trouble(world, binary):
+    _, trained = binary
+    none = np.zeros(0, dtype=np.int64)
+    assert trained.model.predict(world.relations, Asked(none, none, none), threads=1).shape == (0,)
+
+
+def test_it_says_which_tasks_it_fits():
+    assert gnn.available()
+    assert TaskType.STATIC_LINK_PREDICTION not in gnn.TASKS
+
+
+@pytest.mark.parametrize("query", [BINARY, REGRESSION, MULTICLASS])
+def test_base_reasons_and_rest_add_up_to_the_raw_score(world, query):
+    folds = folds_of(world, query)
+    model = gnn.train(work_of(world.relations, query, folds)).model
+    asked = folds.validation.asked.take(np.arange(40))
+    raw = model.head.unscaled(model.raw(world.relations, asked, threads=1))
+    found = model.explain(world.relations, asked, top=400, threads=1)
+    assert np.allclose(found.raw, raw.max(axis=1), atol=1e-4)
+    for k, reasons in enumerate(found.reasons):
+        total = found.base[k] + sum(r["contribution"] for r in reasons) + found.rest[k]
+        assert total == pytest.approx(found.raw[k], abs=1e-9)
+        sizes = [abs(r["contribution"]) for r in reasons]
+        assert sizes == sorted(sizes, reverse=True)
+    moved = np.abs(found.raw - found.base)
+    assert np.median(np.abs(found.rest)) < 0.2 * np.median(moved) + 0.02
+    names = {r["feature"] for reasons in found.reasons for r in reasons}
+    assert "orders.price of orders rows around it" in names
+    assert "customers.segment" in names
+    assert names & {f.name for f in model.features.features}
+    few = model.explain(world.relations, asked, top=3, threads=1)
+    assert all(len(reasons) <= 3 for reasons in few.reasons)
+    assert few.reasons[0] == found.reasons[0][:3]
+
+
+def test_any_class_can_be_explained(world):
+    folds = folds_of(world, MULTICLASS)
+    model = gnn.train(work_of(world.relations, MULTICLASS, folds)).model
+    asked = folds.validation.asked.take(np.arange(4))
+    raw = model.raw(world.relations, asked, threads=1)
+    for output in range(2):
+        found = model.explain(world.relations, asked, top=5, threads=1, output=np.full(4, output))
+        assert np.allclose(found.raw, raw[:, output], atol=1e-5)
+
+
+def test_the_rows_that_mattered_are_known_rows_of_the_entity(world, binary):
+    from relcast.learners.gnn.explaining import influential_rows
+
+    folds, trained = binary
+    asked = folds.validation.asked.take(np.arange(10))
+    found = influential_rows(trained.model, world.relations, asked, top=5)
+    link = next(k for k in world.relations.links if k.foreign_key == "customer_id")
+    parent = world.relations.link(link).parent
+    for k, rows in enumerate(found):
+        for row in rows:
+            if row.table == "orders":
+                assert parent[row.row] == asked.entity[k]
+                assert row.time <= asked.known[k]
+    assert any(row.table == "orders" for rows in found for row in rows)
