@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import Column, Stype, Table
-from relcast.learners.features.columns import target_columns
+from relcast.learners.features.columns import target_columns, unusable
 from relcast.pql.ast import CheckedQuery
 from relcast.relations import NEVER, NOT_A_TIME, ColumnArray, Relations
 
@@ -141,8 +141,9 @@ def fit_codes(
     """
     hidden = set() if query.temporal else target_columns(query.query.target)
     hidden |= {(link.table, link.foreign_key) for link in relations.graph.links}
+    hidden |= unusable(relations.graph, query)
     return tuple(
-        _fit_table(relations, name, {c for t, c in hidden if t == name}, query, until, unit)
+        _fit_table(relations, name, {c for t, c in hidden if t == name}, until, unit)
         for name in tables
     )
 
@@ -151,13 +152,12 @@ def _fit_table(
     relations: Relations,
     name: str,
     hidden: set[str],
-    query: CheckedQuery,
     until: int | None,
     unit: int,
 ) -> TableCode:
     arrays = relations.table(name)
     table = arrays.table
-    hidden |= _hidden(table, temporal=query.temporal)
+    hidden |= _hidden(table)
     known = np.ones(arrays.rows, dtype=np.bool_)
     if arrays.time is not None:
         known = arrays.time != NOT_A_TIME
@@ -180,13 +180,11 @@ def _fit_table(
     return TableCode(name, tuple(found), unit, moment, arrays.time is not None)
 
 
-def _hidden(table: Table, *, temporal: bool) -> set[str]:
+def _hidden(table: Table) -> set[str]:
     """Return the columns that no network reads, by their roles."""
     found = {table.primary_key, table.end_time_column}
     for column in table.columns:
         if column.stype in (Stype.ID, Stype.image, Stype.unsupported):
-            found.add(column.name)
-        if column.mutable and temporal:
             found.add(column.name)
         if column.known_at is not None and column.known_at != table.time_column:
             found.add(column.known_at)
