@@ -18,6 +18,7 @@ from relcast.learners.bundle import Bundle, broken, read_bundle, write_bundle
 from relcast.learners.certificate import Certificate
 from relcast.learners.contenders import unpack
 from relcast.learners.evaluation import Evaluation
+from relcast.learners.explaining.cohorts import Cohort
 from relcast.learners.importance import Importance
 from relcast.learners.leaderboard import Entry
 from relcast.learners.metrics import is_ranked
@@ -84,6 +85,7 @@ class FittedModel:
         evaluation: Its metrics beside every baseline's.
         leaderboard: Everything that was tried, best on validation first.
         importance: Global importance; empty for a baseline that gives everybody one answer.
+        cohorts: Mean prediction and mean target along the features that matter most.
         certificate: The computed facts about leakage.
         lineage: Versions, hardware, rows used, seeds.
         warnings: Sentences that the user should read.
@@ -102,6 +104,7 @@ class FittedModel:
     certificate: Certificate
     lineage: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    cohorts: tuple[Cohort, ...] = ()
     holdout: pa.Table | None = None
 
     @property
@@ -341,6 +344,7 @@ class FittedModel:
             "trials": sum(entry.trial is not None for entry in self.leaderboard),
             "leaderboard": [entry.to_json() for entry in self.leaderboard],
             "importance": self.importance.to_json(),
+            "cohorts": [cohort.to_json() for cohort in self.cohorts],
             "certificate": self.certificate.to_json(),
             "lineage": dict(self.lineage),
             "warnings": list(self.warnings),
@@ -366,6 +370,7 @@ class FittedModel:
             "evaluation": self.evaluation.to_json(),
             "leaderboard": [entry.to_json() for entry in self.leaderboard],
             "importance": self.importance.to_json(),
+            "cohorts": [cohort.to_json() for cohort in self.cohorts],
             "certificate": self.certificate.to_json(),
             "lineage": dict(self.lineage),
             "warnings": list(self.warnings),
@@ -434,6 +439,7 @@ def _unpack(kind: type[FittedModel], bundle: Bundle) -> FittedModel:
         evaluation=Evaluation.from_json(content["evaluation"]),
         leaderboard=tuple(Entry.from_json(entry) for entry in content["leaderboard"]),
         importance=Importance.from_json(content["importance"]),
+        cohorts=tuple(Cohort.from_json(cohort) for cohort in content.get("cohorts", ())),
         certificate=Certificate.from_json(content["certificate"]),
         lineage=content["lineage"],
         warnings=tuple(content["warnings"]),
