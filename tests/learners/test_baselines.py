@@ -68,7 +68,7 @@ def test_history_equals_a_slow_recomputation(world: World, statistic: str) -> No
 
 def test_a_label_counts_only_when_its_window_is_complete(world: World) -> None:
     table = world.table(REGRESSION)
-    known = label_known_at(table.query, np.array([0, 5 * DAY]))
+    known = label_known_at(table.query, np.array([0, 5 * DAY]), world.relations)
     assert known.tolist() == [30 * DAY, 35 * DAY]
     history = History.build(
         world.relations, "customers", np.zeros(2, np.int64), known, np.array([1.0, 9.0])

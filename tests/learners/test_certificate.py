@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from relcast.learners import fit
-from relcast.learners.certificate import suspicious_features
+from relcast.core.delays import Delay
+from relcast.learners import Certificate, fit
+from relcast.learners.certificate import make_certificate
+from relcast.learners.folds import make_folds
 from relcast.learners.probe import perturbed, probe_future
-from relcast.learners.protocol import Asked, Contributions, Target
-from tests.learners.worlds import BINARY, MULTICLASS, QUICK, REGRESSION, STATIC, World
+from relcast.learners.protocol import Asked, Contributions
+from tests.learners.worlds import BINARY, DAY, MULTICLASS, QUICK, REGRESSION, STATIC, World
 
 
 @pytest.mark.parametrize("query", [REGRESSION, BINARY, MULTICLASS])
@@ -26,6 +29,11 @@ def test_nothing_moves_when_only_the_future_changes(world: World, query: str) ->
     assert all(gap.disjoint for gap in certificate.gaps)
     assert not certificate.suspicions
     assert certificate.warnings == ()
+    assert certificate.passed
+    found = {check.name: check.passed for check in certificate.checks}
+    assert found.pop("examples are of entities that were there at their anchor") is None
+    assert len(found) == 5
+    assert all(found.values())
 
 
 def test_a_static_query_has_no_future_to_change(world: World) -> None:
@@ -84,28 +92,81 @@ def test_overlapping_windows_are_said(world: World) -> None:
     model = fit(world.relations, table.query, moved, replace(QUICK, num_experiments=0))
     assert [gap.disjoint for gap in model.certificate.gaps] == [True, False]
     assert any("overlap" in sentence for sentence in model.warnings)
+    assert not model.certificate.passed
 
 
-def test_a_feature_that_holds_the_answer_is_named(world: World) -> None:
-    """reliability.md D5: planted copies are found, honest features are not blamed."""
-    model = world.fit(REGRESSION).predictor
-    n = 4_000
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        values = rng.normal(size=(n, len(model.features.features))).astype(np.float32)
-        number = rng.normal(size=n)
-        coin = (rng.random(n) < 0.3).astype(float)
-        classes = rng.integers(0, 4, n).astype(float)
-        for target, label in (
-            (Target(model.target.task_type), number),
-            (Target(world.fit(BINARY).target.task_type), coin),
-            (Target(world.fit(MULTICLASS).target.task_type, ("a", "b", "c", "d")), classes),
-        ):
-            honest = suspicious_features(model, values, label, target, np.random.default_rng(0))
-            assert honest == ()
-            planted = values.copy()
-            place = int(rng.integers(0, values.shape[1]))
-            planted[:, place] = (3 * label + 7).astype(np.float32)
-            found = suspicious_features(model, planted, label, target, np.random.default_rng(0))
-            assert [s.feature for s in found] == [model.features.features[place].name]
-            assert found[0].value > 0.98
+def test_a_feature_chosen_by_the_future_is_caught(world: World, monkeypatch) -> None:
+    from relcast.learners import board
+    from relcast.learners.features import FeatureSet
+
+    def leaking(relations, query, folds, budget, **_):
+        return FeatureSet.generate(relations, query, budget=budget, until=None)
+
+    monkeypatch.setattr(board, "candidate_features", leaking)
+    monkeypatch.setattr(FeatureSet, "generate", _by_the_last_price(FeatureSet.generate))
+    table = world.table(REGRESSION)
+    model = fit(world.relations, table.query, table, replace(QUICK, num_experiments=0))
+    failed = {check.name for check in model.certificate.checks if check.passed is False}
+    assert failed == {"features and their categories are of the training side"}
+
+
+def _by_the_last_price(honest):
+    """Drop features or not, by a value that was known long after the training side."""
+
+    def generate(relations, query, **how):
+        made = honest(relations, query, **how)
+        orders = relations.tables["orders"]
+        last = float(orders.columns["price"].values[int(orders.time.argmax())])
+        return made.select(range(int(abs(last) * 7) % 11, len(made.features)))
+
+    return generate
+
+
+def test_examples_of_entities_that_were_not_there_are_counted(world: World) -> None:
+    table = world.table(REGRESSION)
+    customers = world.relations.tables["customers"]
+    late = np.full(customers.rows, int(table.examples.anchor.max()) + 1)
+    late[: customers.rows // 2] = 0
+    moved = replace(
+        world.relations,
+        tables={**world.relations.tables, "customers": replace(customers, time=late)},
+    )
+    folds = make_folds(table.examples, table.query, "rolling")
+    model = world.fit(REGRESSION)
+    options = {"regime": "rolling", "seed": 0, "threads": 1}
+    found = make_certificate(moved, table.query, folds, model.predictor, None, **options)
+    (population,) = [c for c in found.checks if "there at their anchor" in c.name]
+    wrong = int((table.examples.entity >= customers.rows // 2).sum())
+    assert population.passed is False
+    assert population.says.startswith(f"{wrong:,} of ")
+    assert not found.passed
+    assert found.verdict("Better.").startswith("Not to be trusted")
+    assert Certificate.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_a_failed_certificate_is_in_the_verdict_and_the_summary(world: World) -> None:
+    table = world.table(REGRESSION)
+    anchor = table.examples.anchor.copy()
+    anchor[table.examples.split == 2] -= 20 * DAY
+    moved = replace(table, examples=replace(table.examples, anchor=anchor))
+    model = fit(world.relations, table.query, moved, replace(QUICK, num_experiments=0))
+    assert model.evaluation.verdict.startswith("Not to be trusted, the leakage certificate failed")
+    assert model.summary()["verdict"] == model.evaluation.verdict
+    assert any("certificate failed" in w for w in model.summary()["warnings"])
+    assert model.summary()["certificate"]["passed"] is False
+
+
+def test_a_value_that_becomes_known_later_is_perturbed(world: World) -> None:
+    orders = world.relations.tables["orders"]
+    columns = tuple(
+        replace(c, known_after=Delay.of("10 days")) if c.name == "price" else c
+        for c in orders.table.columns
+    )
+    late = replace(orders, table=replace(orders.table, columns=columns))
+    relations = replace(world.relations, tables={**world.relations.tables, "orders": late})
+    moment = int(np.median(orders.time))
+    other, _ = perturbed(relations, moment, np.random.default_rng(0))
+    before, after = (d.tables["orders"].columns["price"].values for d in (relations, other))
+    waiting = (orders.time <= moment) & (orders.time > moment - 10 * DAY)
+    assert (before != after)[waiting].all()
+    assert (before == after)[orders.time <= moment - 10 * DAY].all()

@@ -59,5 +59,6 @@ def test_a_task_that_nothing_trains_yet_is_refused_in_one_sentence(task: str, wo
         fit(world.relations, table.query, table, QUICK)
     assert caught.value.code == "pql.task_not_supported_yet"
     # A forecast's label is complete when the last of its windows is.
-    known = label_known_at(table.query, table.examples.anchor[:1]) - table.examples.anchor[:1]
+    first = table.examples.anchor[:1]
+    known = label_known_at(table.query, first, world.relations) - first
     assert known[0] == (60 if task == "forecasting" else 30) * DAY

@@ -137,20 +137,18 @@ def vocabulary_leak(patch: pytest.MonkeyPatch) -> None:
 
 def candidates_leak(patch: pytest.MonkeyPatch) -> None:
     """Generate a fit's features from the whole snapshot, not from its training side."""
-    contenders = importlib.import_module("relcast.learners.contenders")
     features = importlib.import_module("relcast.learners.features")
 
-    def leaking(relations: Any, query: Any, folds: Any, budget: int) -> Any:
+    def leaking(relations: Any, query: Any, folds: Any, budget: int, **_: Any) -> Any:
         return features.FeatureSet.generate(relations, query, budget=budget, until=None)
 
-    patch.setattr(contenders, "candidate_features", leaking)
-    patch.setattr(importlib.import_module("relcast.learners.fit"), "candidate_features", leaking)
+    patch.setattr(importlib.import_module("relcast.learners.board"), "candidate_features", leaking)
 
 
 def label_leak(patch: pytest.MonkeyPatch) -> None:
     """Remember labels from their anchor on, before their windows are over."""
     simple = importlib.import_module("relcast.learners.simple")
-    patch.setattr(simple, "label_known_at", lambda _, anchors: anchors)
+    patch.setattr(simple, "label_known_at", lambda _, anchors, __: anchors)
 
 
 def chain_filter_leak(patch: pytest.MonkeyPatch) -> None:

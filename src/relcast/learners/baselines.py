@@ -129,7 +129,9 @@ class WindowBaseline:
         parts = []
         for begin in range(0, max(1, len(asked)), _CHUNK):
             part = asked.take(slice(begin, begin + _CHUNK))
-            found = self.features.compute(relations, part.entity, part.known, threads=threads)
+            found = self.features.compute(
+                relations, part.entity, part.anchor, known=part.known, threads=threads
+            )
             parts.append(found.values[:, 0].astype(np.float64))
         values = np.concatenate(parts)
         words = self.features.features[0].categories

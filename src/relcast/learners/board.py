@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from relcast.core.progress import Silent, Stage
 from relcast.learners.catalogue import make_catalogue
-from relcast.learners.contenders import Family
+from relcast.learners.contenders import Family, candidate_features
 from relcast.learners.deadline import Deadline
 from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
@@ -81,6 +81,7 @@ class Board:
         self.baselines: list[Contender] = []
         self.learned: list[Contender] = []
         self.notes: list[str] = []
+        self.features: FeatureSet | None = None
         self._entries: list[tuple[Entry, Contender | None]] = []
         self._stage = stage
         self._done = 0.0
@@ -109,6 +110,21 @@ class Board:
         """Say that some of the work is done."""
         self._done += done
         self._stage.update(self._done, detail=detail)
+
+    def regenerate(self, relations: Relations) -> FeatureSet:
+        """Make the candidate features of relations; nothing after the training side is read."""
+        return candidate_features(
+            relations,
+            self.query,
+            self.folds,
+            self.plan.budget().candidates,
+            allow_mutable=self.plan.allow_mutable,
+        )
+
+    def make_features(self) -> FeatureSet:
+        """Make the candidate features, and keep them for the certificate."""
+        self.features = self.regenerate(self.relations)
+        return self.features
 
     def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
         """Train a learner, score what comes out and report every trial.

@@ -122,14 +122,21 @@ def is_supported(task_type: TaskType) -> bool:
 
 
 def candidate_features(
-    relations: Relations, query: CheckedQuery, folds: Folds, budget: int
+    relations: Relations,
+    query: CheckedQuery,
+    folds: Folds,
+    budget: int,
+    *,
+    allow_mutable: bool = False,
 ) -> FeatureSet:
     """Generate at most ``budget`` features; nothing later than the training side is read."""
     from relcast.learners.features import FeatureSet
 
     anchor = folds.train.asked.anchor
     until = None if anchor is None else int(anchor.max())
-    return FeatureSet.generate(relations, query, budget=budget, until=until)
+    return FeatureSet.generate(
+        relations, query, budget=budget, until=until, allow_mutable=allow_mutable
+    )
 
 
 def first_baselines(relations: Relations, query: CheckedQuery, folds: Folds) -> list[Fitted]:

@@ -11,7 +11,6 @@ from relcast.learners.allowance import Allowance
 from relcast.learners.board import Board
 from relcast.learners.contenders import (
     Family,
-    candidate_features,
     families,
     first_baselines,
     is_supported,
@@ -95,7 +94,7 @@ def _fill(board: Board, learners: Sequence[Family]) -> None:
     for baseline in first_baselines(relations, query, folds):
         board.add_baseline(baseline)
     board.step("features")
-    features = candidate_features(relations, query, folds, budget.candidates)
+    features = board.make_features()
     for baseline in later_baselines(query, folds, features):
         board.add_baseline(baseline)
     for place, family in enumerate(learners):

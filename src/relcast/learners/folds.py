@@ -14,9 +14,10 @@ from relcast.learners.balance import check_balance
 from relcast.learners.plan import Regime
 from relcast.learners.protocol import Asked, Fold, Target
 from relcast.pql.ast import CheckedQuery, ProblemKind
-from relcast.tasks.anchors import Frame
+from relcast.tasks.waiting import frame_of
 
 if TYPE_CHECKING:
+    from relcast.relations import Relations
     from relcast.tasks import Examples
 
 __all__ = ["Folds", "label_known_at", "make_folds", "target_of"]
@@ -56,11 +57,15 @@ class Folds:
         return {name: fold for name, fold in folds.items() if len(fold)}
 
 
-def label_known_at(query: CheckedQuery, anchor: Index) -> Index:
-    """Return when the label of each anchor is complete: the end of its last window, int64 ns."""
+def label_known_at(query: CheckedQuery, anchor: Index, relations: Relations) -> Index:
+    """Return when the label of each anchor is settled, int64 ns.
+
+    That is the end of its last window, and then the longest time that a value of the target's
+    columns took to become known.
+    """
     if not query.temporal:
         return anchor
-    known: Index = Frame.of(query).spans(anchor)[1]
+    known: Index = frame_of(query, relations).settled_spans(anchor)[1]
     return known
 
 

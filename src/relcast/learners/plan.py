@@ -80,6 +80,8 @@ class ModelPlan:
         bootstrap_resamples: Resamples behind every interval.
         on_stop: What a fit does that is cancelled or interrupted: ``discard`` everything, or
             ``publish`` the best so far.
+        allow_mutable: Whether columns that are overwritten in place may be read at anchors of the
+            past.
     """
 
     run_mode: RunMode = "fast"
@@ -96,6 +98,7 @@ class ModelPlan:
     calibrate: bool = True
     bootstrap_resamples: int = 200
     on_stop: OnStop = "discard"
+    allow_mutable: bool = False
 
     def __post_init__(self) -> None:
         misfit = first_misfit(self)

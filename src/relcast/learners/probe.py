@@ -1,8 +1,8 @@
 """The future-perturbation probe: change everything later than an anchor, and see what moves.
 
-Rows later than the anchor get other values and other parents, ends of life later than the anchor
-move; nothing that is known at the anchor changes. A model that only looks back gives the very same
-features and predictions.
+Rows later than the anchor get other values and other parents, values that become known later than
+the anchor are others, ends of life later than the anchor move; nothing that is known at the anchor
+changes. A model that only looks back gives the very same features and predictions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from relcast.learners.protocol import Asked, Predictor, Ranked, Ranker, Said, as
 from relcast.learners.trees import TreeModel
 
 if TYPE_CHECKING:
+    from relcast.learners.features import FeatureSet
     from relcast.relations import ColumnArray, LinkArrays, Relations, TableArrays
 
 __all__ = ["Probe", "perturbed", "probe_future"]
@@ -88,8 +89,14 @@ def probe_future(
     *,
     seed: int,
     threads: int,
+    features: FeatureSet | None = None,
 ) -> Probe:
-    """Probe a predictor at the earliest, the middle and the latest anchor of the examples."""
+    """Probe a fitted learner at the earliest, the middle and the latest anchor of the examples.
+
+    ``features`` are watched beside its predictions; those of trees are their own.
+    """
+    if isinstance(predictor, TreeModel):
+        features = predictor.features
     if asked.known is None or not len(asked):
         return Probe(ran=False, reason="The query is static: there is no future to change.")
     cells = sum(t.rows * len(t.columns) for t in relations.tables.values())
@@ -107,8 +114,8 @@ def probe_future(
         before = ask(predictor, relations, part, k=_K, threads=threads)
         after = ask(predictor, other, part, k=_K, threads=threads)
         moved += int(_differs(before, after).sum())
-        if isinstance(predictor, TreeModel):
-            names |= _moved_features(predictor, relations, other, part, threads)
+        if features is not None:
+            names |= _moved_features(features, relations, other, part, threads)
         examples += len(part)
         rows += changed
     return Probe(True, "", len(chosen), examples, rows, tuple(sorted(names)), moved)
@@ -125,12 +132,14 @@ def _differs(before: Said, after: Said) -> npt.NDArray[np.bool_]:
 
 
 def _moved_features(
-    model: TreeModel, relations: Relations, other: Relations, asked: Asked, threads: int
+    features: FeatureSet, relations: Relations, other: Relations, asked: Asked, threads: int
 ) -> set[str]:
-    before = model.matrix(relations, asked, threads)
-    after = model.matrix(other, asked, threads)
-    differs = ~((before == after) | (np.isnan(before) & np.isnan(after)))
-    return {model.features.features[i].name for i in np.flatnonzero(differs.any(axis=0))}
+    before, after = (
+        features.compute(data, asked.entity, asked.anchor, known=asked.known, threads=threads)
+        for data in (relations, other)
+    )
+    same = (before.values == after.values) | (np.isnan(before.values) & np.isnan(after.values))
+    return {features.features[i].name for i in np.flatnonzero(~same.all(axis=0))}
 
 
 def perturbed(relations: Relations, moment: int, rng: np.random.Generator) -> tuple[Relations, int]:
@@ -158,8 +167,12 @@ def _perturbed_table(
     roles = {table.table.time_column, table.table.end_time_column, table.table.primary_key}
     columns = dict(table.columns)
     for name, column in columns.items():
-        if len(later) and len(column.values) and name not in roles:
-            columns[name] = _perturbed_column(column, later, rng)
+        if not len(column.values) or name in roles:
+            continue
+        known = table.value_known(name)
+        rows = later if known is None else np.union1d(later, np.flatnonzero(known > moment))
+        if len(rows):
+            columns[name] = _perturbed_column(column, rows, rng)
     end_time = table.end_time
     if end_time is not None and table.table.end_time_column is not None:
         end_time = np.array(end_time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
 from relcast.learners.curves import LEVELS, Grouped, make_curves
 from relcast.learners.evaluation import Evaluation, Split, verdict
+from relcast.learners.explaining.cohorts import Cohort, make_cohorts
 from relcast.learners.holdout import make_holdout
 from relcast.learners.importance import make_importance
 from relcast.learners.lineage import hardware, versions
@@ -41,16 +43,31 @@ def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
     importance = make_importance(
         winner.model, relations, fold.asked, seed=plan.seed, threads=board.threads
     )
+    cohorts: tuple[Cohort, ...] = ()
+    if board.features is not None and winner in board.learned:
+        cohorts = make_cohorts(
+            relations,
+            board.features,
+            importance,
+            folds.target,
+            fold,
+            winner.said["test" if "test" in winner.said else "validation"],
+            seed=plan.seed,
+            threads=board.threads,
+        )
     stage.update(3, detail="leakage certificate")
     certificate = make_certificate(
         relations,
         query,
         folds,
         winner.model,
+        board.features,
         regime=plan.regime,
         seed=plan.seed,
         threads=board.threads,
+        again=board.regenerate,
     )
+    evaluation = replace(evaluation, verdict=certificate.verdict(evaluation.verdict))
     stage.update(4, detail="holdout")
     holdout = None
     if "test" in winner.said:
@@ -65,6 +82,7 @@ def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
         evaluation=evaluation,
         leaderboard=board.ranked(),
         importance=importance,
+        cohorts=cohorts,
         certificate=certificate,
         lineage=_lineage(board),
         warnings=(*folds.warnings, *board.notes, *certificate.warnings),

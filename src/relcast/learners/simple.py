@@ -43,7 +43,7 @@ def early_baselines(relations: Relations, query: CheckedQuery, folds: Folds) -> 
         relations,
         query.entity_table,
         np.concatenate([p.asked.entity for p in parts]),
-        label_known_at(query, anchor),
+        label_known_at(query, anchor, relations),
         np.concatenate([p.label for p in parts]),
     )
     return [*found, *history_baselines(target, history, answers)]
