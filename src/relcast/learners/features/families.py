@@ -17,7 +17,7 @@ from relcast.learners.features.own import calendar, own
 from relcast.learners.features.past import past
 from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.span import span
-from relcast.learners.features.spec import Feature, Recipe
+from relcast.learners.features.spec import Feature, Recipe, Stream
 from relcast.learners.features.standing import standing
 
 __all__ = ["prepare"]
@@ -68,12 +68,15 @@ def _numbers(resolver: Resolver, features: Sequence[Feature]) -> Block:
     widths = _widths([*recipes, *(Recipe("numbers", "mean", width=r.other) for r in trends)])
     place = {int(w): k for k, w in enumerate(widths)}
     owners, anchors, inverse = asked(resolver, stream)
+    sums = _sums(stream, recipes, events.indptr, edge, over, known)
 
     def fill(part: slice) -> Float:
         out = np.empty((len(owners[part]), len(widths), 6))
-        kernels.window_numbers(
-            events.indptr, events.time, over, known, edge, owners[part], anchors[part], widths, out
-        )
+        whom = owners[part], anchors[part], widths, out
+        if sums is None:
+            kernels.window_numbers(events.indptr, events.time, over, known, edge, *whom)
+        else:
+            kernels.window_sums(events.indptr, events.time, *sums, *whom)
         columns = []
         for r in recipes:
             if r.measure == "trend":
@@ -85,6 +88,23 @@ def _numbers(resolver: Resolver, features: Sequence[Feature]) -> Block:
     return Block(len(owners), inverse, fill)
 
 
+def _sums(
+    stream: Stream, recipes: Sequence[Recipe], indptr: Rows, values: Float, over: Rows, known: Rows
+) -> tuple[Rows, Float] | None:
+    """Return running counts and sums of a stream that many share, None where they do not serve.
+
+    A whole table or a category has so many events that no example should pass over them.
+    """
+    shared = not stream.down or stream.by is not None
+    plain = all(r.measure in ("count", "sum", "mean", "trend", "pace") for r in recipes)
+    if not shared or not plain or len(over) or len(known):
+        return None
+    counts = np.empty(len(values) + len(indptr) - 1, dtype=np.int64)
+    sums = np.empty(len(counts))
+    kernels.running(indptr, values, counts, sums)
+    return counts, sums
+
+
 def _recent(resolver: Resolver, features: Sequence[Feature]) -> Block:
     recipes = [f.recipe for f in features]
     stream, value = asked_of(recipes[0])
@@ -94,7 +114,7 @@ def _recent(resolver: Resolver, features: Sequence[Feature]) -> Block:
     halves = sorted({r.other for r in recipes if r.measure == "half-life"})
     fades = sorted({r.other for r in recipes if r.measure == "fade"})
     owners, anchors, inverse = asked(resolver, stream)
-    position = {("first", 0): 0}
+    position: dict[tuple[str, int], int] = {}
     for group, name in ((counts, "last"), (halves, "half-life"), (fades, "fade")):
         for number in group:
             position[name, number] = len(position)
@@ -182,8 +202,16 @@ def _timing(resolver: Resolver, features: Sequence[Feature]) -> Block:
     fixed = {"since last": 0, "since first": 1, "mean gap": 2, "last gap": 3, "gap deviation": 4}
     owners, anchors, inverse = asked(resolver, stream)
 
+    sums = _sums(stream, recipes, events.indptr, edge, over, known)
+
     def fill(part: slice) -> Float:
         out = np.empty((len(owners[part]), 5 + len(widths) + len(halves)))
+        if sums is not None:
+            counted = np.empty((len(owners[part]), len(widths), 6))
+            whom = owners[part], anchors[part], widths, counted
+            kernels.window_sums(events.indptr, events.time, *sums, *whom)
+            out[:, 5:] = counted[:, :, 0]
+            return np.stack([_timed(r, out, place, halves, fixed) for r in recipes], axis=1)
         kernels.timing(
             events.indptr,
             events.time,
@@ -196,21 +224,23 @@ def _timing(resolver: Resolver, features: Sequence[Feature]) -> Block:
             np.array(halves, dtype=np.float64),
             out,
         )
-        columns = []
-        for r in recipes:
-            if r.measure == "count":
-                columns.append(out[:, place[r.width]])
-            elif r.measure == "pace":
-                short, long = out[:, place[r.width]], out[:, place[r.other]]
-                share = r.width / r.other
-                columns.append(short / np.where(long > 0, long * share, np.nan))
-            elif r.measure == "faded count":
-                columns.append(out[:, 5 + len(widths) + halves.index(r.other)])
-            elif r.measure == "overdue":
-                gap = out[:, 2]
-                columns.append(out[:, 0] / np.where(gap > 0, gap, np.nan))
-            else:
-                columns.append(out[:, fixed[r.measure]])
-        return np.stack(columns, axis=1)
+        return np.stack([_timed(r, out, place, halves, fixed) for r in recipes], axis=1)
 
     return Block(len(owners), inverse, fill)
+
+
+def _timed(
+    r: Recipe, out: Float, place: dict[int, int], halves: list[int], fixed: dict[str, int]
+) -> Float:
+    """Return one measure of ``kernels.timing``."""
+    if r.measure == "count":
+        return out[:, place[r.width]]
+    if r.measure == "pace":
+        short, long = out[:, place[r.width]], out[:, place[r.other]]
+        return np.asarray(short / np.where(long > 0, long * (r.width / r.other), np.nan))
+    if r.measure == "faded count":
+        return out[:, 5 + len(place) + halves.index(r.other)]
+    if r.measure == "overdue":
+        gap = out[:, 2]
+        return np.asarray(out[:, 0] / np.where(gap > 0, gap, np.nan))
+    return out[:, fixed[r.measure]]

@@ -15,6 +15,7 @@ from relcast.core.progress import Silent, Stage
 from relcast.learners.features.block import Block
 from relcast.learners.features.families import prepare
 from relcast.learners.features.generate import generate
+from relcast.learners.features.groups import MEASURES
 from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Feature
 from relcast.learners.features.target import Target
@@ -181,13 +182,25 @@ class FeatureSet:
 
 
 def _groups(features: Sequence[Feature]) -> list[list[int]]:
-    """Return the places of features that one pass computes; passes of one value in a row."""
-    groups: dict[Any, dict[Any, list[int]]] = {}
+    """Return the places of features that one pass computes.
+
+    Passes of one value stand in a row, and so do values among the same rows, so that what they
+    share is computed once.
+    """
+    groups: dict[Any, dict[Any, dict[Any, list[int]]]] = {}
     for place, feature in enumerate(features):
-        passes = groups.setdefault(feature.recipe.value, {})
+        value = feature.recipe.value
+        among = value is not None and value.kind in MEASURES
+        shared = (value.path, value.inner) if value is not None and among else value
+        passes = groups.setdefault(shared, {}).setdefault(value, {})
         passes.setdefault(_key(feature.recipe), []).append(place)
     # The past reads several values, so that its parts may stand under any of them.
-    found = [places for passes in groups.values() for places in passes.values()]
+    found = [
+        places
+        for values in groups.values()
+        for passes in values.values()
+        for places in passes.values()
+    ]
     past = [k for places in found if _family(features, places) == "past" for k in places]
     others = [places for places in found if _family(features, places) != "past"]
     return [past, *others] if past else others

@@ -10,33 +10,33 @@ from numba import njit
 
 from relcast.relations import NEVER, LinkArrays
 
-__all__ = ["among", "shared_moments"]
+__all__ = ["MEASURES", "among", "shared_moments"]
 
 Rows = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
-_MEASURES = {"relative": 0, "ratio": 1, "rank": 2, "others": 3, "size": 4}
+MEASURES = ("relative", "ratio", "rank", "others", "size")
 _ALWAYS = np.empty(0, dtype=np.int64)
 
 
-def among(link: LinkArrays, values: Float, known: Rows, measure: str) -> tuple[Float, Rows]:
-    """Return each row's measure among the rows with its parent and time, and when it is known.
+def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
+    """Return each row's measures among the rows with its parent and time, and when they are known.
 
     Args:
         link: Groups are its children of one parent at one time (of a table without times, all
             children of one parent).
         values: float64[children]; NaN has no part in a group.
         known: int64[children] from when each value is known; empty: with its row.
-        measure: ``relative`` (to the mean), ``ratio`` (to the mean), ``rank`` (share of the others
-            that have less, ties half), ``others`` (their mean) or ``size`` (rows with a value).
 
     Returns:
-        float64[children], NaN where the row has no parent, no value (but for ``others``) or nobody
-        to compare with; int64[children], empty where ``known`` is.
+        float64[5, children] in the order of ``MEASURES``: the value less the mean, over the mean,
+        its rank (share of the others that have less, ties half), the mean of the others, and how
+        many rows have a value. NaN where the row has no parent, no value (but for the last two) or
+        nobody to compare with. int64[children], empty where ``known`` is.
     """
     time = _ALWAYS if link.child_time is None else link.child_time
-    out = np.full(len(values), np.nan)
+    out = np.full((len(MEASURES), len(values)), np.nan)
     told = np.full(len(values) if len(known) else 0, NEVER, dtype=np.int64)
-    _among(link.indptr, time, link.child, values, known, _MEASURES[measure], out, told)
+    _among(link.indptr, time, link.child, values, known, out, told)
     return out, told
 
 
@@ -65,7 +65,6 @@ def _among(
     child: Any,
     values: Any,
     known: Any,
-    measure: int,
     out: Any,
     told: Any,
 ) -> None:
@@ -101,20 +100,16 @@ def _among(
                 if count == 0:
                     continue
                 mean = ordered[0] + total / count
-                if measure == 3:
-                    if not there:
-                        out[row] = mean
-                    elif count > 1:
-                        out[row] = ordered[0] + (total - (v - ordered[0])) / (count - 1)
-                elif measure == 4:
-                    out[row] = count
-                elif there and measure == 0:
-                    out[row] = v - mean
-                elif there and measure == 1:
-                    if mean != 0.0:
-                        out[row] = v / mean
-                elif there and count > 1:
+                out[4, row] = count
+                if not there:
+                    out[3, row] = mean
+                    continue
+                out[0, row] = v - mean
+                if mean != 0.0:
+                    out[1, row] = v / mean
+                if count > 1:
                     low = np.searchsorted(ordered, v, side="left")
                     high = np.searchsorted(ordered, v, side="right")
-                    out[row] = (low + 0.5 * (high - low - 1)) / (count - 1)
+                    out[2, row] = (low + 0.5 * (high - low - 1)) / (count - 1)
+                    out[3, row] = ordered[0] + (total - (v - ordered[0])) / (count - 1)
             begin = end

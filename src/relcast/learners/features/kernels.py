@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from relcast.relations.kernels import known_end
+from relcast.relations.kernels import first_after, known_end
 
 __all__ = [
     "bucket_codes",
@@ -23,9 +23,11 @@ __all__ = [
     "first_known",
     "recent_codes",
     "recent_numbers",
+    "running",
     "timing",
     "window_codes",
     "window_numbers",
+    "window_sums",
 ]
 
 _FIRST = np.iinfo(np.int64).min
@@ -113,13 +115,20 @@ def recent_numbers(
     fades: Any,
     out: Any,
 ) -> None:
-    """Write the first value, means of the last k, and weighted means: ``out`` [n, 1+K+H+F].
+    """Write means of the last k, and weighted means: ``out`` [n, K + H + F].
 
     ``counts`` (ascending) are the k; ``halves`` half-lives in ns of the time before the anchor;
     ``fades`` half-lives in events. Means take what there is when fewer than k values are known.
+    Weights below 2^-60 of the newest are left out.
     """
     ks, hs, fs = len(counts), len(halves), len(fades)
     weights, sums = np.empty(hs + fs), np.empty(hs + fs)
+    enough = counts[ks - 1] if ks > 0 else 0
+    for m in range(fs):
+        enough = max(enough, np.int64(60.0 * fades[m]))
+    longest = 0.0
+    for m in range(hs):
+        longest = max(longest, 60.0 * halves[m])
     for i in range(len(owners)):
         p, a = owners[i], anchors[i]
         out[i, :] = np.nan
@@ -131,6 +140,8 @@ def recent_numbers(
         sums[:] = 0.0
         seen, total, k = 0, 0.0, 0
         for j in range(end - 1, begin - 1, -1):
+            if seen >= enough and (hs == 0 or time.size == 0 or float(a - time[j]) > longest):
+                break
             v = values[j]
             if np.isnan(v) or not usable(over, known, j, a):
                 continue
@@ -139,22 +150,76 @@ def recent_numbers(
                 while k < ks and seen + 1 > counts[k]:
                     k += 1
                 for m in range(k, ks):
-                    out[i, 1 + m] = total / (seen + 1)
+                    out[i, m] = total / (seen + 1)
             for m in range(fs):
-                weight = 0.5 ** (seen / fades[m])
-                weights[hs + m] += weight
-                sums[hs + m] += weight * v
+                if seen <= 60.0 * fades[m]:
+                    weight = 0.5 ** (seen / fades[m])
+                    weights[hs + m] += weight
+                    sums[hs + m] += weight * v
             seen += 1
             if hs > 0 and time.size > 0:
                 age = float(a - time[j])
                 for m in range(hs):
-                    weight = 0.5 ** (age / halves[m])
-                    weights[m] += weight
-                    sums[m] += weight * v
-            out[i, 0] = v
+                    if age <= 60.0 * halves[m]:
+                        weight = 0.5 ** (age / halves[m])
+                        weights[m] += weight
+                        sums[m] += weight * v
         for m in range(hs + fs):
             if weights[m] > 0.0:
-                out[i, 1 + ks + m] = sums[m] / weights[m]
+                out[i, ks + m] = sums[m] / weights[m]
+
+
+@njit(nogil=True, cache=True)
+def running(indptr: Any, values: Any, counts: Any, sums: Any) -> None:
+    """Write how many values precede each event of its owner, and their sum: both [E + owners].
+
+    The place of event ``j`` of owner ``p`` is ``j + p``, and the owner's end has one of its own.
+    Values are clipped at 1e150, so that differences of sums are numbers.
+    """
+    for p in range(len(indptr) - 1):
+        count, total = 0, 0.0
+        for j in range(indptr[p], indptr[p + 1]):
+            counts[j + p] = count
+            sums[j + p] = total
+            v = values[j]
+            if not np.isnan(v):
+                count += 1
+                total += min(max(v, -1e150), 1e150)
+        counts[indptr[p + 1] + p] = count
+        sums[indptr[p + 1] + p] = total
+
+
+@njit(nogil=True, cache=True)
+def window_sums(
+    indptr: Any,
+    time: Any,
+    counts: Any,
+    sums: Any,
+    owners: Any,
+    anchors: Any,
+    widths: Any,
+    out: Any,
+) -> None:
+    """Write count, sum and mean per window from running sums: ``out`` [n, W, 6], the rest NaN.
+
+    For owners with so many events that passing over them costs more than digits are worth.
+    """
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        out[i, :, 3:] = np.nan
+        for w in range(len(widths)):
+            count, total = 0, 0.0
+            if p >= 0:
+                begin = indptr[p]
+                end = known_end(time, begin, indptr[p + 1], a)
+                low = begin
+                if widths[w] >= 0 and time.size > 0:
+                    low = first_after(time, begin, end, window_limit(a, widths[w]))
+                count = counts[end + p] - counts[low + p]
+                total = sums[end + p] - sums[low + p]
+            out[i, w, 0] = count
+            out[i, w, 1] = total
+            out[i, w, 2] = total / count if count > 0 else np.nan
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,9 @@ from relcast.learners.features.windows import ALL
 
 __all__ = ["around"]
 
+_EACH = 5
+"""Entities that a category must have on average, so that it is a cohort and no name."""
+
 
 def around(o: Offers) -> None:
     """Offer what happened to the parents: the entity's own, and those of its latest events."""
@@ -56,12 +59,18 @@ def _everybody(o: Offers) -> None:
             o.season(1.25, below, own, ("count",))
             o.standing(1.2, below, None)
             o.standing(1.2, below, Recipe("timing", "count", (), below, own, o.middle().width))
-        o.timing(2.5, stream, own, brief=True)
+        o.pace(2.5, stream, own)
 
 
 def _cohorts(o: Offers) -> None:
     """Offer how those did who share a category of the entity."""
-    categories = o.columns.of(o.entity_table).categories
+    table = o.entity_table
+    known = int(o.columns.known(table).sum())
+    categories = [
+        column
+        for column in o.columns.of(table).categories
+        if len(o.columns.vocabulary(table, column)) * _EACH <= known
+    ]
     for number, part in enumerate(o.target.aggregations if o.target else ()):
         if not set(part.down) <= set(o.graph.links):
             continue
@@ -73,7 +82,7 @@ def _cohorts(o: Offers) -> None:
                 o.means(at, stream, holds, o.some())
             if part.column in o.columns.of(part.table).numbers:
                 o.means(at, stream, Value("own", part.table, part.column), o.some())
-            o.timing(at + 0.2, stream, Value("own", part.table), brief=True)
+            o.pace(at + 0.2, stream, Value("own", part.table))
 
 
 def _parent(o: Offers, rank: float, seed: tuple[Step, ...]) -> None:
@@ -110,6 +119,7 @@ def _parent(o: Offers, rank: float, seed: tuple[Step, ...]) -> None:
             if o.target is not None:
                 o.recent(at + 0.1, stream, value, counts=(1, 5), fades=(8,) if first else ())
             if first:
+                o.year_so_far(at + 0.1, stream, value)
                 for width in (o.year().width, o.middle().width):
                     recipe = Recipe("numbers", "mean", (), stream, value, width)
                     o.standing(at + 0.15, stream, recipe)

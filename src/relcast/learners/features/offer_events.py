@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from relcast.core.schema import Link
 from relcast.learners.features.offer_rows import times
 from relcast.learners.features.offers import Offers
-from relcast.learners.features.spec import Recipe, Step, Stream, Value, ValueKind
+from relcast.learners.features.spec import Step, Stream, Value, ValueKind
 from relcast.learners.features.windows import ALL, YEAR
 
 __all__ = ["below"]
@@ -63,7 +63,7 @@ def _stream(o: Offers, rank: float, stream: Stream, *, across: bool) -> None:
         value = Value("own", table, column)
         o.numbers(rank + 0.1 + 0.05 * k, stream, value, full=column in wanted)
         if timed and o.target is not None and rank < 2.0:
-            _year(o, rank + 0.2 + 0.05 * k, stream, value)
+            o.year_so_far(rank + 0.2 + 0.05 * k, stream, value)
     for k, column in enumerate(columns.categories):
         o.codes(rank + 0.2 + 0.05 * k, stream, Value("own", table, column), brief=False)
     if timed and o.target is not None:
@@ -109,14 +109,6 @@ def _latest(o: Offers, rank: float, link: Link) -> None:
     for column in o.columns.of(link.table).times:
         if column != o.graph.table(link.table).time_column:
             times(o, rank, (Step("latest", link),), column)
-
-
-def _year(o: Offers, rank: float, stream: Stream, value: Value) -> None:
-    """Offer the year so far."""
-    if o.span > YEAR:
-        what, of = o.phrases.value(value), o.phrases.stream(stream)
-        recipe = Recipe("span", "mean", (), stream, value, word="year")
-        o.add(rank, f"mean of {what} over the year so far{of}", recipe, value, "the year so far")
 
 
 def _beside(

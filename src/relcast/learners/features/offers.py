@@ -189,18 +189,32 @@ class Offers:
         for k, (measure, name) in enumerate(names):
             recipe = Recipe("timing", measure, (), stream, value)
             self.add(rank + 0.02 * k, name, recipe, value, None)
-        timed = [w for w in self.windows if w.width >= 0]
-        if len(timed) > 2 and not brief:
-            short, long = timed[1], timed[-1]
-            recipe = Recipe("timing", "pace", (), stream, value, short.width, long.width)
-            name = f"pace of {what} over {short.label} against {long.label}{of}"
-            self.add(rank + 0.12, name, recipe, value, short.label)
         if not brief:
-            for window in timed[1:3]:
+            self.pace(rank + 0.12, stream, value)
+            for window in [w for w in self.windows[1:3] if w.width >= 0]:
                 recipe = Recipe("timing", "faded count", (), stream, value, other=window.width)
                 half = window.label.removeprefix("the last ")
                 name = f"count of {what}{of}, weights halving every {half}"
                 self.add(rank + 0.15, name, recipe, value, None)
+
+    def pace(self, rank: float, stream: Stream, value: Value) -> None:
+        """Offer how many events there were lately against how many one would expect."""
+        timed = [w for w in self.windows if w.width >= 0]
+        if len(timed) < 3 or not self.timed(stream.table):
+            return
+        what, of = self.phrases.rows(value), self.phrases.stream(stream)
+        short, long = timed[1], timed[-1]
+        recipe = Recipe("timing", "pace", (), stream, value, short.width, long.width)
+        name = f"pace of {what} over {short.label} against {long.label}{of}"
+        self.add(rank, name, recipe, value, short.label)
+
+    def year_so_far(self, rank: float, stream: Stream, value: Value) -> None:
+        """Offer the mean of a number since the year began."""
+        if self.span > YEAR and self.timed(stream.table):
+            what, of = self.phrases.value(value), self.phrases.stream(stream)
+            recipe = Recipe("span", "mean", (), stream, value, word="year")
+            name = f"mean of {what} over the year so far{of}"
+            self.add(rank, name, recipe, value, "the year so far")
 
     def season(self, rank: float, stream: Stream, value: Value, measures: Sequence[str]) -> None:
         """Offer what followed the same day of the year before, for as long as the horizon."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import Link
-from relcast.learners.features import kernels
+from relcast.learners.features import groups, kernels
 from relcast.learners.features.spec import Step, Stream, Value
 from relcast.learners.features.values import (
     Codes,
@@ -75,6 +75,7 @@ class Resolver:
         self.given: dict[Stream, Rows] = {}
         self._events = {} if events is None else events
         self._latest: tuple[Value, Numbers] | None = None
+        self._group: tuple[tuple[Link, Value], tuple[Float, Rows]] | None = None
 
     def seed(self, steps: tuple[Step, ...]) -> Rows:
         """Return the row that a walk from each entity ends on (int64[n]), -1 where it ends early.
@@ -160,6 +161,16 @@ class Resolver:
         if self._latest is None or self._latest[0] != value:
             self._latest = (value, numbers_of(self, value))
         return self._latest[1]
+
+    def groups(self, link: Link, value: Value, numbers: Numbers) -> tuple[Float, Rows]:
+        """Return the measures of a value among the rows of one parent and moment.
+
+        The latest is kept: one pass gives them all (see ``groups.among``).
+        """
+        if self._group is None or self._group[0] != (link, value):
+            found = groups.among(self.relations.link(link), numbers.values, numbers.known)
+            self._group = ((link, value), found)
+        return self._group[1]
 
     def codes(self, value: Value) -> Codes:
         """Return a value as a category for every row of the table it belongs to."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.schema import Link
 from relcast.learners.features import cells, groups
 from relcast.learners.features.spec import Value
 from relcast.relations import NEVER, NOT_A_TIME
@@ -218,10 +217,8 @@ def _among(resolver: Resolver, value: Value) -> Numbers:
 
     It is known when the last of them is; rows whose value never is have no part in it.
     """
-    known, over, parent = resolver.at_parent(value.path)
-    if parent is None:
-        raise AssertionError("a value among rows has a path")
-    inner = resolver.numbers(value.inner)
-    link: Link = value.path[0]
-    found, told = groups.among(resolver.relations.link(link), inner.values, inner.known, value.kind)
-    return Numbers(found, later(known, told), earlier(over, inner.over))
+    known, over, _ = resolver.at_parent(value.path)
+    inner = numbers_of(resolver, value.inner)
+    found, told = resolver.groups(value.path[0], value.inner, inner)
+    values = found[groups.MEASURES.index(value.kind)]
+    return Numbers(values, later(known, told), earlier(over, inner.over))
