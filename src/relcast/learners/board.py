@@ -20,6 +20,7 @@ from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
 from relcast.learners.learner import Settings, Trained, Work
+from relcast.learners.leaving_out import left_out, without
 from relcast.learners.metrics import Catalogue, is_ranked, largest_k, metrics_of
 from relcast.learners.plan import ModelPlan
 from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask
@@ -113,13 +114,14 @@ class Board:
 
     def regenerate(self, relations: Relations) -> FeatureSet:
         """Make the candidate features of relations; nothing after the training side is read."""
-        return candidate_features(
+        made = candidate_features(
             relations,
             self.query,
             self.folds,
             self.plan.budget().candidates,
             allow_mutable=self.plan.allow_mutable,
         )
+        return without(made, left_out(self.plan.leave_out, self.relations.graph))
 
     def make_features(self) -> FeatureSet:
         """Make the candidate features, and keep them for the certificate."""
@@ -150,6 +152,10 @@ class Board:
             self.threads,
             deadline,
             calibrate=self.plan.calibrate,
+            losses=self.plan.losses,
+            patience=self.plan.patience,
+            leave_out=left_out(self.plan.leave_out, self.relations.graph),
+            allow_mutable=self.plan.allow_mutable,
         )
         folds = self.folds
         trained: Trained[Any] = family.learner()(

@@ -7,7 +7,7 @@ query, folds, features)`` where the task is its own, ``unpack(config, arrays, te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from operator import attrgetter
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from relcast.core.schema import TaskType
 from relcast.learners.folds import Folds
 from relcast.learners.learner import Learner
+from relcast.learners.plan import ModelPlan
 from relcast.learners.protocol import Predictor, Ranker, Target
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "is_supported",
     "later_baselines",
     "make_baselines",
+    "missing",
     "unpack",
 ]
 
@@ -50,6 +52,8 @@ class Family:
         share: Its part of the time that is left, of the shares of all that are still to come.
         needs: A module of an extra without which it does not take part.
         reads_features: Whether it has nothing to learn from without candidate features.
+        slow: Whether it needs more than the seconds of a ``debug`` run.
+        classes: Fewest classes from which on it takes part.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Family:
     share: float = 1.0
     needs: str | None = None
     reads_features: bool = False
+    slow: bool = False
+    classes: int = 0
 
     @property
     def available(self) -> bool:
@@ -75,17 +81,19 @@ class Family:
 
 _LINEAR = Family("linear", "relcast.learners.linear", share=0.15, reads_features=True)
 _TREES = Family("trees", "relcast.learners.training", "train_trees", reads_features=True)
-_GNN = Family("gnn", "relcast.learners.gnn", needs="torch")
+_GNN = Family("gnn", "relcast.learners.gnn", share=0.5, needs="torch", slow=True)
+_GNN_BESIDE = replace(_GNN, share=0.25)
+_WIDE = Family("wide classes", "relcast.learners.multilabel", "train_wide", 0.5, classes=61)
 _FORECAST = Family("forecast", "relcast.learners.forecasting")
 _MULTILABEL = Family("multilabel", "relcast.learners.multilabel")
 _RANKING = Family("ranking", "relcast.learners.ranking")
 
 _FAMILIES: Mapping[TaskType, tuple[Family, ...]] = {
     TaskType.BINARY_CLASSIFICATION: (_LINEAR, _TREES, _GNN),
-    TaskType.MULTICLASS_CLASSIFICATION: (_LINEAR, _TREES, _GNN),
+    TaskType.MULTICLASS_CLASSIFICATION: (_LINEAR, _TREES, _WIDE, _GNN),
     TaskType.REGRESSION: (_LINEAR, _TREES, _GNN),
-    TaskType.FORECASTING: (_FORECAST,),
-    TaskType.MULTILABEL_CLASSIFICATION: (_MULTILABEL,),
+    TaskType.FORECASTING: (_FORECAST, _GNN_BESIDE),
+    TaskType.MULTILABEL_CLASSIFICATION: (_MULTILABEL, _GNN_BESIDE),
     TaskType.MULTILABEL_RANKING: (_RANKING,),
     TaskType.TEMPORAL_LINK_PREDICTION: (_RANKING,),
     TaskType.STATIC_LINK_PREDICTION: (_RANKING,),
@@ -111,14 +119,35 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 """By ``config["kind"]`` of what was packed: what reads it."""
 
 
-def families(task_type: TaskType) -> tuple[Family, ...]:
-    """Return the learners of a task that are installed, in the order in which they train."""
-    return tuple(family for family in _FAMILIES[task_type] if family.available)
+def families(target: Target, plan: ModelPlan) -> tuple[Family, ...]:
+    """Return the learners that take part, in the order in which they train.
+
+    Those of the task that are installed, that the plan names, or that its run mode has time for.
+    """
+    if plan.budget().experiments == 0:
+        return ()
+    found = []
+    for family in _FAMILIES[target.task_type]:
+        asked = plan.learners is None or family.name in plan.learners
+        quick = plan.learners is not None or plan.run_mode != "debug" or not family.slow
+        if asked and quick and family.available and len(target.classes or ()) >= family.classes:
+            found.append(family)
+    return tuple(found)
+
+
+def missing(target: Target) -> list[str]:
+    """Return a sentence for each learner of a task that is not installed."""
+    return [
+        f"The learner {family.name} did not take part: {family.needs} is not installed. "
+        f"Add it with: pip install 'relcast[{family.name}]'."
+        for family in _FAMILIES[target.task_type]
+        if family.needs is not None and find_spec(family.needs) is None
+    ]
 
 
 def is_supported(task_type: TaskType) -> bool:
     """Whether a task has baselines of its own."""
-    return task_type in _ONE_LABEL or bool(families(task_type))
+    return task_type in _ONE_LABEL or _FAMILIES[task_type][0].available
 
 
 def candidate_features(

@@ -67,8 +67,8 @@ def fit(
     if not is_supported(asked.task_type):
         require_supported(asked)
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
-    folds = make_folds(table.examples, asked, chosen.regime)
-    learners = families(asked.task_type) if chosen.budget().experiments else ()
+    folds = make_folds(table.examples, asked, chosen.regime, use_weights=chosen.use_weights)
+    learners = families(folds.target, chosen)
     total = max(1, chosen.budget().experiments * len(learners)) + 1
     with progress.stage("Training", total=total, unit="trials") as stage:
         board = Board(relations, asked, folds, chosen, stage)

@@ -83,7 +83,9 @@ def target_of(examples: Examples, query: CheckedQuery) -> Target:
     )
 
 
-def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds:
+def make_folds(
+    examples: Examples, query: CheckedQuery, regime: Regime, *, use_weights: bool = True
+) -> Folds:
     """Split examples of any task type into folds.
 
     In the frozen regime rows of validation and test see nothing after the first anchor of their
@@ -110,7 +112,8 @@ def make_folds(examples: Examples, query: CheckedQuery, regime: Regime) -> Folds
         known = anchor
         if regime == "frozen" and number != _TRAIN and anchor is not None and len(anchor):
             known = np.minimum(anchor, anchor.min())
-        weight = None if examples.weight is None else examples.weight[rows]
+        weight = examples.weight if use_weights else None
+        weight = None if weight is None else weight[rows]
         chosen = None if lists is None else lists.take(rows)
         return Fold(Asked(examples.entity[rows], anchor, known), label[rows], weight, chosen)
 

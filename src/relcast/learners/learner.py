@@ -33,6 +33,15 @@ class Settings:
 
     Attributes:
         deadline: When no further trial begins and a running one stops.
+        calibrate: Whether probabilities of a binary task are calibrated.
+        losses: What may be minimised, of ``plan.LOSSES``; None leaves it to the learner, which
+            takes its own, too, where it has none of them.
+        patience: Iterations or epochs without improvement after which a trial ends; None leaves it
+            to the learner.
+        leave_out: (table, column) of columns that may not be read as inputs. The features of a
+            ``Work`` are without them already.
+        allow_mutable: Whether columns that are overwritten in place may be read at anchors of the
+            past.
     """
 
     budget: Budget
@@ -41,6 +50,10 @@ class Settings:
     threads: int
     deadline: Deadline
     calibrate: bool = True
+    losses: tuple[str, ...] | None = None
+    patience: int | None = None
+    leave_out: frozenset[tuple[str, str]] = frozenset()
+    allow_mutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,30 @@ from relcast.core.options import first_misfit
 from relcast.core.schema import TaskType
 from relcast.learners.metrics import check_metrics, default_metrics, default_tune_metric
 
-__all__ = ["Budget", "ModelPlan", "Regime", "RunMode", "free_threads"]
+__all__ = ["LEARNERS", "LOSSES", "Budget", "ModelPlan", "Regime", "RunMode", "free_threads"]
 
 RunMode = Literal["debug", "fast", "normal", "best"]
 Regime = Literal["rolling", "frozen"]
 OnStop = Literal["discard", "publish"]
+
+LEARNERS = ("linear", "trees", "gnn", "forecast", "multilabel", "wide classes", "ranking")
+"""The names of the learners; which of them suit a task is said in ``contenders``."""
+
+LOSSES = (
+    "binary_cross_entropy",
+    "cross_entropy",
+    "focal",
+    "ordinal_log",
+    "mae",
+    "mse",
+    "huber",
+    "quantile",
+    "wape",
+    "normal",
+    "log_normal",
+    "negative_binomial",
+)
+"""What learners may be asked to minimise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +99,13 @@ class ModelPlan:
         bootstrap_resamples: Resamples behind every interval.
         on_stop: What a fit does that is cancelled or interrupted: ``discard`` everything, or
             ``publish`` the best so far.
+        learners: Which learners take part, by their names on the leaderboard; None lets all that
+            suit the task and the run mode.
+        losses: What learners may minimise, of ``LOSSES``; a learner that has none of them takes its
+            own. None leaves it to them.
+        patience: Iterations or epochs without improvement after which a trial ends.
+        leave_out: Columns, ``table.column``, that no learner may read as an input.
+        use_weights: Whether the weights of the training table count in training.
         allow_mutable: Whether columns that are overwritten in place may be read at anchors of the
             past.
     """
@@ -98,6 +124,11 @@ class ModelPlan:
     calibrate: bool = True
     bootstrap_resamples: int = 200
     on_stop: OnStop = "discard"
+    learners: tuple[str, ...] | None = None
+    losses: tuple[str, ...] | None = None
+    patience: int | None = None
+    leave_out: tuple[str, ...] = ()
+    use_weights: bool = True
     allow_mutable: bool = False
 
     def __post_init__(self) -> None:
@@ -118,12 +149,20 @@ class ModelPlan:
             "max_features": 1,
             "threads": 1,
             "bootstrap_resamples": 1,
+            "patience": 1,
             "seed": 0,
         }
         for name, low in smallest.items():
             value = getattr(self, name)
             if value is not None and not value >= low:
                 raise _bad(f"{name} is {value!r}", f"Give a number of at least {low}.")
+        for name, known in (("learners", LEARNERS), ("losses", LOSSES)):
+            for word in getattr(self, name) or ():
+                if word not in known:
+                    raise _bad(f"{name} names {word!r}", nearest(word, known))
+        for column in self.leave_out:
+            if "." not in column:
+                raise _bad(f"leave_out names {column!r}", "Write table.column.")
         if self.seed >= 2**31:
             raise _bad(f"seed is {self.seed}", "Give a number below 2147483648.")
 
@@ -163,8 +202,7 @@ class ModelPlan:
 
     def to_json(self) -> dict[str, Any]:
         obj = asdict(self)
-        obj["metrics"] = None if self.metrics is None else list(self.metrics)
-        return obj
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in obj.items()}
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any]) -> ModelPlan:
@@ -173,9 +211,9 @@ class ModelPlan:
         for name in obj:
             if name not in known:
                 raise _bad(f"There is no option {name!r}", nearest(name, known))
-        values = dict(obj)
-        if isinstance(values.get("metrics"), list):
-            values["metrics"] = tuple(values["metrics"])
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in obj.items()
+        }
         return cls(**values)
 
 

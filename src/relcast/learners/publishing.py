@@ -13,6 +13,7 @@ from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
 from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
+from relcast.learners.contenders import missing
 from relcast.learners.curves import LEVELS, Grouped, make_curves
 from relcast.learners.evaluation import Evaluation, Split, verdict
 from relcast.learners.explaining.cohorts import Cohort, make_cohorts
@@ -193,4 +194,5 @@ def _lineage(board: Board) -> dict[str, Any]:
         "false_and_true": None if folds.false_and_true is None else list(folds.false_and_true),
         "training": trained.get(winner.family, {}),
         "tried": trained,
+        "absent": missing(folds.target),
     }
