@@ -257,7 +257,7 @@ def _check_safetensors(path: Path, blob: bytes) -> None:
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
         sound = all(
             entry["dtype"] in _DTYPES
-            and len(entry["shape"]) <= 2
+            and len(entry["shape"]) <= 3
             and all(isinstance(side, int) and side >= 0 for side in entry["shape"])
             and 0 <= entry["data_offsets"][0] <= entry["data_offsets"][1] <= len(blob) - 8 - size
             for entry in entries
