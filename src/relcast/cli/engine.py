@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +33,19 @@ LinkOption = Annotated[
     list[str],
     typer.Option("--link", help="table.column=referenced_table; any given replaces inference."),
 ]
+KnownAt = Annotated[
+    list[str],
+    typer.Option("--known-at", help="table.column=time_column from which its values are known."),
+]
+KnownAfter = Annotated[
+    list[str],
+    typer.Option(
+        "--known-after", help="table.column=delay: '6 hours', or 'air_time minutes' of the row."
+    ),
+]
+Mutable = Annotated[
+    list[str], typer.Option("--mutable", help="table.column that is overwritten in place.")
+]
 RunMode = Annotated[str, typer.Option(help="debug, fast, normal or best.")]
 
 
@@ -39,12 +54,16 @@ def ingest(
     key: Key = [],  # noqa: B006 (typer copies it)
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
+    known_at: KnownAt = [],  # noqa: B006
+    known_after: KnownAfter = [],  # noqa: B006
+    mutable: Mutable = [],  # noqa: B006
     home: Home = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Copy tables, and show what was inferred, kept and dropped."""
-    data = open_data(source, home, key, time, link, quiet=as_json)
+    late = Late(known_at, known_after, mutable)
+    data = open_data(source, home, key, time, link, late, quiet=as_json)
     if as_json:
         snapshot = data.snapshot
         typer.echo(
@@ -76,6 +95,9 @@ def train(
     key: Key = [],  # noqa: B006
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
+    known_at: KnownAt = [],  # noqa: B006
+    known_after: KnownAfter = [],  # noqa: B006
+    mutable: Mutable = [],  # noqa: B006
     home: Home = None,
     *,
     as_json: AsJson = False,
@@ -84,7 +106,8 @@ def train(
     from relcast.learners.bundle import require_place
 
     require_place(out)  # before the work, not after it
-    data = open_data(source, home, key, time, link, quiet=as_json)
+    late = Late(known_at, known_after, mutable)
+    data = open_data(source, home, key, time, link, late, quiet=as_json)
     model = data.query(query).fit(run_mode, progress=not as_json)
     model.save(out)
     evaluation = model.evaluation
@@ -109,6 +132,9 @@ def predict(
     key: Key = [],  # noqa: B006
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
+    known_at: KnownAt = [],  # noqa: B006
+    known_after: KnownAfter = [],  # noqa: B006
+    mutable: Mutable = [],  # noqa: B006
     home: Home = None,
     *,
     as_json: AsJson = False,
@@ -116,7 +142,8 @@ def predict(
     """Score every eligible entity of a folder's tables with a model bundle."""
     from relcast.pipeline import load
 
-    data = open_data(source, home, key, time, link, quiet=as_json)
+    late = Late(known_at, known_after, mutable)
+    data = open_data(source, home, key, time, link, late, quiet=as_json)
     scored = load(model, data).predict(anchor, progress=not as_json)
     written = scored.save(out)
     if as_json:
@@ -133,18 +160,46 @@ def open_data(
     keys: list[str],
     times: list[str],
     links: list[str],
+    late: Late | None = None,
     *,
     quiet: bool,
 ) -> Data:
     """Open the tables of a folder with the roles and links that the options name."""
     from relcast.pipeline import connect
 
+    late = late or Late()
     return connect(source, home=home).graph(
         primary_keys=_roles(keys, "--key"),
         time_columns=_roles(times, "--time"),
         links=[_link(text) for text in links] or None,
+        known_at=_said(late.known_at, "--known-at"),
+        known_after=_said(late.known_after, "--known-after"),
+        mutable=late.mutable,
         progress=False if quiet else "auto",
     )
+
+
+@dataclass(frozen=True)
+class Late:
+    """The options that say when values are known."""
+
+    known_at: Sequence[str] = ()
+    known_after: Sequence[str] = ()
+    mutable: Sequence[str] = ()
+
+
+def _said(options: Sequence[str], name: str) -> dict[str, str]:
+    """Read ``table.column=something`` options."""
+    said = {}
+    for text in options:
+        column, equals, what = text.partition("=")
+        if not (column and equals and what):
+            raise InvalidRequest(
+                f"{name} {text!r} does not say a column and when it is known",
+                hint=f"Write {name} orders.paid=paid_at, or --known-after orders.paid='2 days'.",
+            )
+        said[column] = what
+    return said
 
 
 def _roles(options: list[str], name: str) -> dict[str, str | None]:

@@ -9,7 +9,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from relcast.cli.engine import Key, LinkOption, Query, Source, Time, open_data
+from relcast.cli.engine import (
+    Key,
+    KnownAfter,
+    KnownAt,
+    Late,
+    LinkOption,
+    Mutable,
+    Query,
+    Source,
+    Time,
+    open_data,
+)
 from relcast.cli.platform import AsJson, Home
 from relcast.core.clock import anchor_time
 from relcast.core.errors import InvalidRequest, TaskError
@@ -40,6 +51,9 @@ def check_query(
     key: Key = [],  # noqa: B006
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
+    known_at: KnownAt = [],  # noqa: B006
+    known_after: KnownAfter = [],  # noqa: B006
+    mutable: Mutable = [],  # noqa: B006
     home: Home = None,
     *,
     as_json: AsJson = False,
@@ -48,7 +62,8 @@ def check_query(
 
     Exits with 1 when there can be no training table, after saying what there is.
     """
-    data = open_data(source, home, key, time, link, quiet=as_json)
+    late = Late(known_at, known_after, mutable)
+    data = open_data(source, home, key, time, link, late, quiet=as_json)
     asked = data.query(query, compatibility=_compatibility(compatibility))
     found = asked.outline(progress=not as_json and "auto", **_plan(plan))
     extensions = asked.checked.extensions
@@ -93,12 +108,16 @@ def print_sql(
     key: Key = [],  # noqa: B006
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
+    known_at: KnownAt = [],  # noqa: B006
+    known_after: KnownAfter = [],  # noqa: B006
+    mutable: Mutable = [],  # noqa: B006
     home: Home = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Print one SELECT that computes the labels of a query in a warehouse."""
-    data = open_data(source, home, key, time, link, quiet=True)
+    late = Late(known_at, known_after, mutable)
+    data = open_data(source, home, key, time, link, late, quiet=True)
     moments = [m for text in anchor if (m := anchor_time(text)) is not None]
     statement = data.query(query).label_sql(
         dialect,

@@ -133,9 +133,9 @@ class Connecting(Rooms):
         """Make a graph of a source's tables by inference; ``record.reasons`` says why.
 
         ``tables`` picks some (None: all). ``overrides`` is ``{"tables": {name: {"primary_key",
-        "time_column", "end_time_column", "dtypes", "stypes", "columns"}}, "links": [{"table",
-        "foreign_key", "to"}]}``; given links replace the inferred ones. A ``root`` becomes a
-        connector of its own, so that the graph can be read again.
+        "time_column", "end_time_column", "dtypes", "stypes", "columns", "known_at", "known_after",
+        "mutable"}}, "links": [{"table", "foreign_key", "to"}]}``; given links replace the inferred
+        ones. A ``root`` becomes a connector of its own, so that the graph can be read again.
         """
         from relcast.jobs.inferring import infer_graph
 

@@ -17,7 +17,10 @@ from relcast.sources import Source, SourceRef
 
 __all__ = ["infer_graph", "infer_links"]
 
-_ROLES = frozenset({"primary_key", "time_column", "end_time_column", "dtypes", "stypes", "columns"})
+_ROLES = frozenset(
+    {"primary_key", "time_column", "end_time_column", "dtypes", "stypes", "columns", "known_at",
+     "known_after", "mutable"}
+)  # fmt: skip
 
 
 def infer_graph(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from relcast.core.errors import InvalidRequest
+from relcast.core.delays import Delay
+from relcast.core.errors import InvalidRequest, SchemaError, nearest
 from relcast.core.schema import Dtype, Link, Stype
 from relcast.core.settings import Settings
 from relcast.pipeline.bars import Listening, listener
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from relcast.sources import Source
 
 __all__ = ["Database", "connect"]
+
+_T = TypeVar("_T")
 
 
 def connect(where: str | Path | Mapping[str, Any], *, home: str | Path | None = None) -> Database:
@@ -84,6 +88,9 @@ class Database:
         links: Iterable[tuple[str, str, str]] | None = None,
         dtypes: Mapping[str, str] | None = None,
         stypes: Mapping[str, str] | None = None,
+        known_at: Mapping[str, str] | None = None,
+        known_after: Mapping[str, Delay | str | timedelta | Mapping[str, Any]] | None = None,
+        mutable: Iterable[str] | None = None,
         progress: Listening = "auto",
     ) -> Data:
         """Copy the tables, infer what is not said, link them, and return the whole.
@@ -96,13 +103,24 @@ class Database:
             links: ``(table, foreign key, referenced table)``; inferred when left out.
             dtypes: By ``table.column``, words of ``Dtype``.
             stypes: By ``table.column``, words of ``Stype``.
+            known_at: By ``table.column``, the time column of the table from which its values are
+                known; before that they are missing to every feature and condition.
+            known_after: By ``table.column``, how long after that time, or after the row's own, they
+                are known: ``"6 hours"``, a ``timedelta``, or ``"air_time minutes"`` for a column
+                of numbers (``"flown"`` for one of durations).
+            mutable: ``table.column`` of columns that are overwritten in place.
             progress: ``auto`` draws bars where somebody can see them.
+
+        Raises ``schema.*`` errors where what is said does not fit the tables.
         """
         from relcast.relations import build
         from relcast.snapshots import INFER, SnapshotStore, TableSpec
 
         store = SnapshotStore(self.settings.home / "snapshots")
         names = list(tables or self.tables)
+        late = list(mutable or ())
+        for said in (*(known_at or ()), *(known_after or ()), *late):
+            _require_table(said, names)
         copies = []
         with listener(progress).stage("Ingestion", total=len(names) + 1, unit="tables") as stage:
             for number, name in enumerate(names):
@@ -114,6 +132,9 @@ class Database:
                     end_time_column=(end_time_columns or {}).get(name, INFER),
                     dtypes={c: Dtype(v) for c, v in _of(name, dtypes)},
                     stypes={c: Stype(v) for c, v in _of(name, stypes)},
+                    known_at=dict(_of(name, known_at)),
+                    known_after={c: Delay.of(v) for c, v in _of(name, known_after)},
+                    mutable=tuple(c for c, _ in _of(name, dict.fromkeys(late))),
                 )
                 copies.append(
                     store.ingest_table(self.source, name, spec, threads=self.settings.threads)
@@ -127,7 +148,16 @@ class Database:
         return Data(snapshot, relations, self.settings)
 
 
-def _of(table: str, by_column: Mapping[str, str] | None) -> Iterable[tuple[str, str]]:
+def _require_table(said: str, tables: Sequence[str]) -> None:
+    if not any(said.startswith(f"{table}.") for table in tables):
+        raise SchemaError(
+            f"{said!r} names no column of a table here",
+            code="schema.unknown_column",
+            hint="Write table.column. " + nearest(said.partition(".")[0], tables),
+        )
+
+
+def _of(table: str, by_column: Mapping[str, _T] | None) -> Iterable[tuple[str, _T]]:
     prefix = f"{table}."
     return [
         (name.removeprefix(prefix), word)

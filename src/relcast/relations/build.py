@@ -173,7 +173,7 @@ def _content_hash(table: Table, parquet: Path, rows: int) -> npt.NDArray[np.uint
     row ends does not count, nor what is known later than its row, what says when that is, or what
     is overwritten: it is written later, and would reorder what an anchor before it sees.
     """
-    late = {c.name for c in table.columns if c.mutable or table.is_late(c.name)}
+    late: set[str | None] = {c.name for c in table.columns if c.mutable or table.is_late(c.name)}
     late |= {table.end_time_column}
     total = np.zeros(rows, dtype=np.uint64)
     base = np.zeros(rows, dtype=np.int64)

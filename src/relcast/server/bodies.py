@@ -66,6 +66,14 @@ class NewConnector(_In):
     )
 
 
+class DelayBody(_In):
+    """A delay: an amount or a column of numbers, with a unit; or a column of durations."""
+
+    amount: float | None = Field(default=None, ge=0, examples=[6])
+    column: str | None = Field(default=None, examples=["air_time"])
+    unit: str | None = Field(default=None, examples=["minutes"])
+
+
 class TableOverrides(_In):
     """What inference gets wrong about one table; what is left out is inferred."""
 
@@ -75,6 +83,20 @@ class TableOverrides(_In):
     end_time_column: str | None = None
     dtypes: dict[str, str] = Field(default_factory=dict, examples=[{"zip": "string"}])
     stypes: dict[str, str] = Field(default_factory=dict, examples=[{"year": "categorical"}])
+    known_at: dict[str, str] = Field(
+        default_factory=dict,
+        description="By column, the time column from which its values are known.",
+        examples=[{"paid_amount": "paid_at"}],
+    )
+    known_after: dict[str, str | DelayBody] = Field(
+        default_factory=dict,
+        description="By column, how long after that time, or after the row's own, its values are "
+        "known: `6 hours`, `air_time minutes` (a column of numbers), or `flown` (of durations).",
+        examples=[{"arr_delay": "air_time minutes"}],
+    )
+    mutable: list[str] = Field(
+        default_factory=list, description="Columns that are overwritten in place."
+    )
 
 
 class LinkBody(_In):

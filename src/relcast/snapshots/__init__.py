@@ -15,6 +15,7 @@ from relcast.snapshots.readings import Reading
 from relcast.snapshots.records import (
     ColumnStatistics,
     IngestReport,
+    LateProposal,
     LinkHealth,
     Snapshot,
     TableSnapshot,
@@ -31,6 +32,7 @@ __all__ = [
     "IngestReport",
     "KeyValues",
     "KeyedTable",
+    "LateProposal",
     "LinkHealth",
     "LinkProposal",
     "Reading",

@@ -12,10 +12,26 @@ from relcast.core.schema import Graph, Link, Table
 __all__ = [
     "ColumnStatistics",
     "IngestReport",
+    "LateProposal",
     "LinkHealth",
     "Snapshot",
     "TableSnapshot",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class LateProposal:
+    """A column that may be known later than its rows.
+
+    Attributes:
+        column: Its name.
+        known_at: The time column that its values come with; None where there is no such column.
+        reason: The evidence.
+    """
+
+    column: str
+    known_at: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,8 @@ class IngestReport:
         unreadable: Values that could not be read as their column's dtype and are missing now, by
             column, over all rows that were kept.
         warnings: Sentences on what of this may disappoint (see ``relcast.snapshots.doubts``).
+        late: Columns that seem to be filled in later than their rows come; nothing is done about
+            them before somebody says so (see ``relcast.snapshots.late_values``).
     """
 
     rows_read: int
@@ -39,6 +57,7 @@ class IngestReport:
     dropped: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    late: tuple[LateProposal, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -47,6 +66,7 @@ class IngestReport:
             "dropped": dict(self.dropped),
             "unreadable": dict(self.unreadable),
             "warnings": list(self.warnings),
+            "late": [asdict(proposal) for proposal in self.late],
         }
 
     @classmethod
@@ -57,6 +77,7 @@ class IngestReport:
             obj["dropped"],
             obj.get("unreadable", {}),
             tuple(obj.get("warnings", ())),
+            tuple(LateProposal(**proposal) for proposal in obj.get("late", ())),
         )
 
 

@@ -29,6 +29,7 @@ from relcast.snapshots.doubts import doubts_of
 from relcast.snapshots.graphs import link_graph
 from relcast.snapshots.health import link_health
 from relcast.snapshots.key_values import KeyValues, file_key_values
+from relcast.snapshots.late_values import late_proposals, sentence
 from relcast.snapshots.links import LinkProposal, infer_links
 from relcast.snapshots.parquet_rows import numbered_cell, parquet_rows
 from relcast.snapshots.proposal import propose, wanted_columns
@@ -127,7 +128,9 @@ class SnapshotStore:
                     heard = doubts_of(
                         staged.connection, rows, proposal.table, report, self._clock()
                     )
-                    report = replace(report, warnings=heard)
+                    late = late_proposals(staged.connection, rows, proposal.table, report.rows_kept)
+                    told = tuple(sentence(spec.name, found) for found in late)
+                    report = replace(report, warnings=(*heard, *told), late=late)
                     snapshot = TableSnapshot(
                         id=identity,
                         name=spec.name,

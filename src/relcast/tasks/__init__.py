@@ -19,6 +19,7 @@ from relcast.tasks.report import TrainingTableReport, UnusableTable
 from relcast.tasks.scoring import make_prediction_table
 from relcast.tasks.splits import SPLITS, parse_split
 from relcast.tasks.tables import PredictionTable, TrainingTable
+from relcast.tasks.waiting import frame_of, label_wait
 
 __all__ = [
     "SPLITS",
@@ -34,6 +35,8 @@ __all__ = [
     "UnusableTable",
     "evaluate_target",
     "examples_at",
+    "frame_of",
+    "label_wait",
     "make_anchors",
     "make_prediction_table",
     "make_training_table",

@@ -29,6 +29,10 @@ MOST_ANCHORS = 10_000_000
 """Anchors of one table; a step of a second over many years would be more."""
 
 
+_DAY = 86_400 * 10**9
+_WHOLE = {Unit.seconds: 10**9, Unit.minutes: 60 * 10**9, Unit.hours: 3_600 * 10**9}
+
+
 @dataclass(frozen=True, slots=True)
 class TimeRange:
     """The earliest and the latest time in the aggregated tables, both inclusive, ns UTC."""
@@ -48,6 +52,8 @@ class Frame:
         length: The default step, in that unit: from the earliest start to the latest end; for a
             forecast the length of one of its windows.
         horizon: The number of windows of a forecast, one after another; 1 for other tasks.
+        wait: How long after its windows a label is settled, ns: until the values that it reads are
+            known (``relcast.tasks.waiting``).
     """
 
     windows: tuple[Window, ...]
@@ -55,9 +61,10 @@ class Frame:
     unit: Unit
     length: int
     horizon: int = 1
+    wait: int = 0
 
     @classmethod
-    def of(cls, query: CheckedQuery) -> Frame:
+    def of(cls, query: CheckedQuery, wait: int = 0) -> Frame:
         """Take the frame of a temporal query; raises ``task.not_temporal`` for a static one."""
         windows = tuple(a.window for a in aggregations(query.query.target) if a.window)
         if not windows:
@@ -85,7 +92,7 @@ class Frame:
             # The windows of a forecast are alike (the checker sees to it), and follow one another.
             start = widest.start or 0
             windows = (Window(start, start + horizon * length, widest.unit),)
-        return cls(windows, lookback, widest.unit, length, horizon)
+        return cls(windows, lookback, widest.unit, length, horizon, wait)
 
     def spans(self, anchors: Times) -> tuple[Times, Times]:
         """Return the union of the label windows of each anchor as ``(low, high]``, ns."""
@@ -94,12 +101,22 @@ class Frame:
         high = np.maximum.reduce([e[1] for e in ends])
         return low, high
 
+    def settled_spans(self, anchors: Times) -> tuple[Times, Times]:
+        """Return where the label windows of each anchor begin, and when its labels are settled."""
+        low, high = self.spans(anchors)
+        return low, high + self.wait
+
     def latest_complete(self, end: int) -> int:
-        """Return the latest anchor at that time of day whose windows all end at or before ``end``.
+        """Return the latest anchor at that time of day whose labels are settled by ``end``.
+
+        The wait counts as whole days (of windows in hours, minutes or seconds as whole ones of
+        them), so that it moves no anchor to another time of day.
 
         A month after 29, 30 and 31 January is the end of February alike: at the end of a month the
         latest of them counts.
         """
+        whole = _WHOLE.get(self.unit, _DAY)
+        end -= -(-self.wait // whole) * whole
         return min(latest_before(end, w.end, w.unit) for w in self.windows)
 
     def begin(self, data: TimeRange) -> int:
@@ -186,6 +203,9 @@ def _no_anchor(frame: Frame, data: TimeRange, plan: TablePlan, clock: Clock) -> 
     begin = frame.begin(data)
     what = "window reaches" if frame.horizon == 1 else f"{frame.horizon} windows reach"
     needs = f"the {what} {reach} {frame.unit.value} past an anchor"
+    if frame.wait:
+        days = frame.wait / _DAY
+        needs += f" and its values become known up to {days:,.2f} days later"
     if frame.lookback and begin > data.begin:
         needs += f", and the WHERE clause looks back to {text(data.begin)} from {text(begin)} on"
     step = plan.timeframe_step or frame.length

@@ -14,6 +14,7 @@ from relcast.core.schema import Link
 from relcast.pql.ast import Aggregation, AggregationKind, Comparison, Condition, Operator
 from relcast.tasks.conditions import Kind, Operand, compile_leaf, leaves
 from relcast.tasks.facts import Fact, Sight
+from relcast.tasks.late_sql import settled
 from relcast.tasks.scan import Catalog, Scan
 from relcast.tasks.sql import appearance_order, earliest, latest, present
 from relcast.tasks.staging import Focus, StagedLeaves
@@ -53,10 +54,17 @@ def fact_of(
     time = scan.time("own")
     if time is None and aggregation.window is not None:
         raise InternalError(f"the query was not checked: {scan.table.name} has no time column")
-    focus = Focus(catalog, scan, "own")
     looks_back = sight is not Sight.ahead
+    focus = Focus(catalog, scan, "own", settled=of_target or not looks_back)
     way = _Way.of(catalog, aggregation, looks_back=looks_back)
     kind, value = _value(catalog, scan, aggregation, rows_listed=rows_listed, tested=bool(tested))
+    begins = list(way.begins)
+    name = aggregation.column.column
+    if name is not None and value is not None:
+        late = scan.known(name, "own") if looks_back else None
+        begins += [] if late is None else [late]
+        if focus.settled:
+            value = settled(catalog, scan, name, "own", value)
 
     tests: list[exp.Expr] = [present(v) for v in (time, value) if v is not None]
     extra: list[exp.Expr] = []
@@ -70,8 +78,8 @@ def fact_of(
             extra += staged.projections(focus)
     end = scan.end_time("own") if looks_back else None
     ends = ([] if end is None else [end]) + way.ends
-    if way.begins:
-        extra.append(latest(way.begins).as_("begun", quoted=True))
+    if begins:
+        extra.append(latest(begins).as_("begun", quoted=True))
     if ends:
         extra.append(earliest(ends).as_("ended", quoted=True))
     entity = catalog.scan(aggregation.path[-1].to).row(way.last)
@@ -102,7 +110,7 @@ def fact_of(
         stepped=stepped,
         sight=sight,
         staged=staged,
-        begins=bool(way.begins),
+        begins=bool(begins),
         ends=bool(ends),
         holds=holds,
     )

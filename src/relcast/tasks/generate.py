@@ -13,7 +13,7 @@ from relcast.core.errors import InvalidRequest, TaskError
 from relcast.core.progress import SILENT, Progress, Stage
 from relcast.pql import CheckedQuery
 from relcast.relations import Relations
-from relcast.tasks.anchors import Frame, make_anchors, ranges_to_anchors
+from relcast.tasks.anchors import make_anchors, ranges_to_anchors
 from relcast.tasks.capacity import Memory, bounded, check_room, example_bytes
 from relcast.tasks.examples import Examples
 from relcast.tasks.extent import data_range, rows_to_come
@@ -41,6 +41,7 @@ from relcast.tasks.splits import (
 )
 from relcast.tasks.tables import TrainingTable
 from relcast.tasks.targets import Collected, are_numbers, collect, encode
+from relcast.tasks.waiting import check_mutable, frame_of
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -77,8 +78,8 @@ def make_training_table(
     Raises ``task.no_complete_window``; ``task.table_too_large``, before anything is computed where
     that can be known; ``task.empty_table``; ``task.no_rows``; ``task.too_few_anchors``;
     ``task.too_few_rows``; ``task.one_class``; ``task.too_many_classes``; ``task.bad_weight``;
-    ``task.invalid_split``; ``task.invalid_plan``. Where examples were found the error is an
-    ``UnusableTable``, whose ``report`` says what there is.
+    ``task.mutable_condition``; ``task.invalid_split``; ``task.invalid_plan``. Where examples were
+    found the error is an ``UnusableTable``, whose ``report`` says what there is.
     """
     plan = plan or TablePlan()
     split = parse_split(plan.split)
@@ -89,6 +90,7 @@ def make_training_table(
             hint="Give your own rows, or choose another split.",
         )
     check_forecast_length(query, plan)
+    check_mutable(query, snapshot.graph, plan)
     memory = Memory.of(memory_limit)
     with (
         telling_losses(snapshot, query),
@@ -99,7 +101,8 @@ def make_training_table(
         labeller = Labeller(session, query, weight_column=weight, among=among, batch=memory.batch)
         if not query.temporal:
             return _static(labeller, relations, plan, split)
-        case = Situation(query, Frame.of(query), data_range(session, query), plan, clock)
+        frame = frame_of(query, relations)
+        case = Situation(query, frame, data_range(session, query), plan, clock)
         return _temporal(labeller, relations, case, split, stage, memory)
 
 

@@ -50,7 +50,7 @@ class GridEntities:
         if scan.table.end_time_column is not None:
             times.append("until")
         staged = sql.own_conditions
-        for pair in staged.lives.values():
+        for pair in dict.fromkeys(staged.lives.values()):
             times += pair
         truths = [*staged.columns.values(), *(f"{c}_present" for c in staged.columns.values())]
         names = ["entity", "has_key", *(["weight"] if sql.weighted else []), *times, *truths]

@@ -151,10 +151,9 @@ class Pass:
         """Return where a leaf on the entity's columns holds: [1, E]; as of the anchors [n, E]."""
         staged, entities = self._sql.own_conditions, self._grid.entities
         held: Mask = entities.columns[staged.columns[leaf]][self._slice]
-        hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
-        if not as_of_anchor or hop is None or hop not in staged.lives:
+        if not as_of_anchor or leaf not in staged.lives:
             return held[np.newaxis]
-        since, until = (entities.columns[name][self._slice] for name in staged.lives[hop])
+        since, until = (entities.columns[name][self._slice] for name in staged.lives[leaf])
         found = np.empty(self._shape, dtype=np.bool_)
         for row, moment in zip(found, self._moment.tolist(), strict=True):
             known = (since <= moment) & unended(until, moment)

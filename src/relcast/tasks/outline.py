@@ -45,6 +45,7 @@ from relcast.tasks.splits import (
     split_by_default,
     too_few_anchors,
 )
+from relcast.tasks.waiting import check_mutable, frame_of
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -142,6 +143,8 @@ def _planned(
         return bare
     frame, data = Frame.of(query), None
     try:
+        frame = frame_of(query, snapshot)
+        check_mutable(query, snapshot.graph, plan)
         with open_session(
             snapshot, threads=settings.threads, memory_limit=settings.memory_limit
         ) as session:

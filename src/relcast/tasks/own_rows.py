@@ -19,7 +19,6 @@ from relcast.core.errors import TaskError, nearest
 from relcast.core.schema import TaskType
 from relcast.pql import CheckedQuery
 from relcast.relations import Relations
-from relcast.tasks.anchors import Frame
 from relcast.tasks.examples import Examples
 from relcast.tasks.finish import Found, finish, item_keys_of
 from relcast.tasks.generate import check_forecast_length
@@ -43,6 +42,7 @@ from relcast.tasks.splits import (
     split_text,
 )
 from relcast.tasks.tables import PredictionTable, TrainingTable
+from relcast.tasks.waiting import frame_of
 
 if TYPE_CHECKING:
     from relcast.snapshots import Snapshot
@@ -109,7 +109,7 @@ def training_table_from_rows(
         examples, found = _by_plan(relations, query, plan, examples, found)
     else:
         examples = replace(examples, split=_named_splits(rows, split_column)[places])
-        found = replace(found, warnings=_overlap(query, examples))
+        found = replace(found, warnings=_overlap(relations, query, examples))
     return finish(snapshot.id, relations, query, _ordered(examples), found)
 
 
@@ -252,7 +252,7 @@ def _by_plan(
     split = parse_split(plan.split)
     if examples.anchor is not None:
         distinct, place = np.unique(examples.anchor, return_inverse=True)
-        frame = Frame.of(query)
+        frame = frame_of(query, relations)
         assigned: Assigned
         if split is None:
             assigned = split_by_default(distinct, frame, query)
@@ -277,10 +277,11 @@ def _ordered(examples: Examples) -> Examples:
     return examples.take(np.lexsort((examples.entity, examples.anchor)))
 
 
-def _overlap(query: CheckedQuery, examples: Examples) -> tuple[str, ...]:
+def _overlap(relations: Relations, query: CheckedQuery, examples: Examples) -> tuple[str, ...]:
     if examples.anchor is None or examples.split is None:
         return ()
-    pair = check_no_overlap(examples.anchor, examples.split, Frame.of(query))
+    frame = frame_of(query, relations)
+    pair = check_no_overlap(examples.anchor, examples.split, frame)
     if pair is None:
         return ()
     said = f"Label windows of {pair[0]} and {pair[1]} overlap in these rows"

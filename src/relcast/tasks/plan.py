@@ -35,6 +35,8 @@ class TablePlan:
             the checker takes it (``check(..., forecast_length=n)``). None leaves it to the query.
         weight_column: A column of the entity table that weighs its examples.
         seed: Of every shuffle.
+        allow_mutable: Whether WHERE may read columns that are overwritten in place as if they had
+            always held what they hold now.
     """
 
     split: str = "inferred"
@@ -46,6 +48,7 @@ class TablePlan:
     weight_column: str | None = None
     seed: int = 0
     forecast_length: int | None = None
+    allow_mutable: bool = False
 
     def __post_init__(self) -> None:
         """Raise ``task.invalid_plan`` when a value has the wrong type or is out of range."""

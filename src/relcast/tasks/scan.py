@@ -22,7 +22,9 @@ from sqlglot import exp
 
 from relcast.core.errors import InternalError, TaskError
 from relcast.core.schema import Link, Table
+from relcast.relations import build, longest_wait
 from relcast.tasks.conditions import Kind, number
+from relcast.tasks.late_sql import delayed, not_before
 from relcast.tasks.offsets import EARLIEST, LATEST
 from relcast.tasks.sql import double, entries_of_text, without_nan
 
@@ -133,6 +135,24 @@ class Scan:
         name = self.table.end_time_column
         return None if name is None else self.value(name, alias)
 
+    def known(self, name: str, alias: str) -> exp.Expr | None:
+        """Return from when a row's value is known as int64 ns, NULL never is; None: with its row.
+
+        What ``Relations.value_known`` is on arrays.
+        """
+        said = self.table.known_by(name)
+        if said is None:
+            return None
+        known_at, delay = said
+        time = self.time(alias)
+        base = time if known_at is None else self.value(known_at, alias)
+        if base is None:
+            raise InternalError(f"{self.table.name}.{name} is known after nothing")
+        length = None
+        if delay is not None and delay.column is not None:
+            length = self.value(delay.column, alias)
+        return not_before(delayed(base, delay, length), time)
+
     def nanoseconds(self, name: str, value: exp.Expr) -> exp.Expr:
         """Return a value of a time column, such as the greatest, as int64 ns; order is kept."""
         return self._nanoseconds(value, self.types[name])
@@ -159,6 +179,10 @@ class Catalog(ABC):
     @abstractmethod
     def scan(self, name: str) -> Scan:
         """Return a table's rows, columns, times and keys as SQL."""
+
+    @abstractmethod
+    def wait(self, table: str, column: str) -> int:
+        """Return how long after its row a value of a column becomes known at the most, ns."""
 
     def join_on(self, link: Link, child: str, parent: str) -> exp.Expr:
         """Return the condition that joins a foreign key to the primary key that it points to.
@@ -204,6 +228,10 @@ class Session(Catalog):
         if name not in self._scans:
             self._scans[name] = self._open(name)
         return self._scans[name]
+
+    def wait(self, table: str, column: str) -> int:
+        """Return how long after its row a value of a column becomes known at the most, ns."""
+        return longest_wait(build(self.snapshot).table(table), column)
 
     def fetch(self, query: exp.Expr) -> pa.Table:
         """Run a query and return its rows."""

@@ -126,7 +126,7 @@ def split_by_default(
     found = assign_anchors(anchors, frame, rule, last)
     if found.fills or isinstance(rule, ApproxDateOffsetSplit):
         return found
-    low, high = frame.spans(anchors)
+    low, high = frame.settled_spans(anchors)
     other = Assigned(
         _from_the_newest(anchors, low, high, 1, 1),
         rule,
@@ -153,7 +153,7 @@ def split_anchors(
 
 def assign_anchors(anchors: Times, frame: Frame, split: Split, last: int | None = None) -> Assigned:
     """Give anchors to splits as ``split_anchors`` does; a split may stay empty."""
-    low, high = frame.spans(anchors)
+    low, high = frame.settled_spans(anchors)
     match split:
         case ApproxDateOffsetSplit(ratios=ratios):
             _, val, test = split_counts(len(anchors), ratios)
@@ -317,7 +317,7 @@ def check_no_overlap(
     anchors: Times, split: npt.NDArray[np.int8], frame: Frame
 ) -> tuple[str, str] | None:
     """Return the names of two splits whose label windows overlap, or None when none do."""
-    low, high = frame.spans(anchors)
+    low, high = frame.settled_spans(anchors)
     spans = {
         s: (int(low[split == s].min()), int(high[split == s].max()))
         for s in range(3)

@@ -1,8 +1,9 @@
 """Conditions on a row's own columns and one foreign key away, decided once per row.
 
 Staging a table stores each comparison as a truth value. Where the row one foreign key away has a
-time of its own, the comparison holds only from then on (and until its end time), so its time is
-stored beside it, and the condition is put together as of each anchor.
+time of its own, or the value is known later than its row, the comparison holds only from then on
+(and until the row's end time), so that time is stored beside it, and the condition is put together
+as of each anchor.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from relcast.tasks.conditions import (
     compile_leaf,
     value_when_absent,
 )
+from relcast.tasks.late_sql import settled
 from relcast.tasks.scan import Catalog, Scan
 
 __all__ = ["Focus", "StagedLeaves", "within_life"]
@@ -37,11 +39,16 @@ class Focus:
     scan: Scan
     alias: str
     hops: dict[Link, str] = field(default_factory=dict)
+    settled: bool = False
+    """Whether values are those of labels: without what labels do not wait for."""
 
     def operand(self, ref: ColumnRef) -> Operand:
         """Return a column of the table in focus, or of one that it points to."""
         scan, alias, name = self.source(ref)
-        return Operand(scan.value(name, alias), scan.kind(name))
+        value = scan.value(name, alias)
+        if self.settled:
+            value = settled(self.session, scan, name, alias, value)
+        return Operand(value, scan.kind(name))
 
     def source(self, ref: ColumnRef) -> tuple[Scan, str, str]:
         """Return the table that a column stands in, its alias, and the column's name."""
@@ -73,10 +80,22 @@ class Focus:
             )
         return select
 
-    def has_life(self, link: Link) -> bool:
-        """Return whether the rows one link away begin or end at a time."""
-        table = self.session.scan(link.to).table
-        return table.time_column is not None or table.end_time_column is not None
+    def life(self, leaf: Leaf) -> Life | None:
+        """Return what the life of a leaf's column depends on; None where it is always known."""
+        ref = leaf.operand
+        if not isinstance(ref, ColumnRef):
+            return None
+        table = self.scan.table if ref.hop is None else self.session.scan(ref.hop.to).table
+        late = ref.column if ref.column is not None and table.is_late(ref.column) else None
+        if ref.hop is None:
+            return None if late is None else (None, late)
+        if late is None and table.time_column is None and table.end_time_column is None:
+            return None
+        return ref.hop, late
+
+
+Life = tuple[Link | None, str | None]
+"""The link to the row that a column stands in (None: the row in focus), and the column if late."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +104,31 @@ class StagedLeaves:
 
     Attributes:
         columns: Name of the truth value of each leaf.
-        lives: For links whose rows begin or end at a time: the columns ``(since, until)``, ns.
+        lives: For leaves that are not always known: the columns ``(since, until)``, ns.
     """
 
     columns: dict[Leaf, str]
-    lives: dict[Link, tuple[str, str]]
+    lives: dict[Leaf, tuple[str, str]]
 
     @classmethod
     def of(cls, focus: Focus, leaves: Sequence[Leaf]) -> StagedLeaves:
         """Name the columns of leaves on columns; equal leaves share one."""
         columns = {leaf: f"leaf_{n}" for n, leaf in enumerate(dict.fromkeys(leaves))}
-        links: dict[Link, None] = {}
-        for leaf in columns:
-            hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
-            if hop is not None and focus.has_life(hop):
-                links[hop] = None
-        return cls(columns, {k: (f"since_{n}", f"until_{n}") for n, k in enumerate(links)})
+        lives = {leaf: focus.life(leaf) for leaf in columns}
+        distinct = dict.fromkeys(life for life in lives.values() if life is not None)
+        names = {life: (f"since_{n}", f"until_{n}") for n, life in enumerate(distinct)}
+        return cls(columns, {k: names[life] for k, life in lives.items() if life is not None})
 
     def projections(self, focus: Focus) -> list[exp.Expr]:
         """Return the columns to store, under their names."""
         found = [focus.leaf(leaf).as_(name, quoted=True) for leaf, name in self.columns.items()]
-        for link, (since, until) in self.lives.items():
-            other, alias = focus.session.scan(link.to), focus.hops[link]
+        named = {names: focus.life(leaf) for leaf, names in self.lives.items()}
+        for (since, until), life in named.items():
+            link, late = life or (None, None)
+            other = focus.scan if link is None else focus.session.scan(link.to)
+            alias = focus.alias if link is None else focus.hops[link]
             # A row that is not there (a dangling key) has no life: since is NULL, never reached.
-            begin = other.time(alias)
+            begin = other.time(alias) if late is None else other.known(late, alias)
             if begin is None:
                 row = exp.Is(this=other.row(alias), expression=exp.null())
                 begin = (
@@ -116,7 +136,7 @@ class StagedLeaves:
                     .when(exp.not_(exp.paren(row)), exp.Literal.number(0))
                     .else_(exp.null())
                 )
-            end = other.end_time(alias)
+            end = None if link is None else other.end_time(alias)
             found.append(exp.cast(begin, "BIGINT").as_(since, quoted=True))
             found.append(
                 exp.cast(exp.null() if end is None else end, "BIGINT").as_(until, quoted=True)
@@ -128,12 +148,11 @@ class StagedLeaves:
         return compile_condition(condition, lambda leaf: self.leaf(leaf, alias, moment))
 
     def leaf(self, leaf: Leaf, alias: str, moment: exp.Expr | None) -> exp.Expr:
-        """Return one staged leaf as of a moment; of a row not known then, all columns are NULL."""
+        """Return one staged leaf as of a moment; a column that is not known then is NULL."""
         held = exp.column(self.columns[leaf], table=alias, quoted=True)
-        hop = leaf.operand.hop if isinstance(leaf.operand, ColumnRef) else None
-        if moment is None or hop is None or hop not in self.lives:
+        if moment is None or leaf not in self.lives:
             return held
-        since, until = (exp.column(c, table=alias, quoted=True) for c in self.lives[hop])
+        since, until = (exp.column(c, table=alias, quoted=True) for c in self.lives[leaf])
         otherwise = TRUE if value_when_absent(leaf) else FALSE
         return exp.paren(
             exp.Case().when(within_life(since, until, moment), held).else_(otherwise.copy())

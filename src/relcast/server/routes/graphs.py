@@ -7,7 +7,9 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from kumoapi.common import ValidationResponse
-from kumoapi.graph import GraphDefinition, GraphResource, GraphValidationRequest
+from kumoapi.graph import GraphDefinition as WireGraph
+from kumoapi.graph import GraphResource
+from kumoapi.json_serde import to_json_dict
 
 from relcast.core.errors import SchemaError, UserError
 from relcast.core.schema import Graph
@@ -15,8 +17,13 @@ from relcast.server.answers import graph_json, once
 from relcast.server.bodies import GraphBody, NewGraph
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
-from relcast.server.wire.codec import validation, wire_answer
+from relcast.server.wire.codec import finite, validation, wire_answer
 from relcast.server.wire.graphs import graph_of, wire_graph
+from relcast.server.wire.late_columns import (
+    GraphDefinition,
+    GraphValidationRequest,
+    with_facts,
+)
 from relcast.server.wire.places import sources_of
 from relcast.server.wire.tables import checked_table, table_of
 
@@ -81,7 +88,7 @@ def validate_graph(body: GraphValidationRequest) -> Response:
     "/graphs/infer_links",
     scope="read",
     summary="Infer the links of a graph definition without links (SDK)",
-    answer=GraphDefinition,
+    answer=WireGraph,
 )
 def infer_links(request: Request, body: GraphDefinition) -> Response:
     platform = platform_of(request)
@@ -89,7 +96,7 @@ def infer_links(request: Request, body: GraphDefinition) -> Response:
     proposals = platform.infer_links(Graph(tables=tables), sources_of(platform, body))
     graph = Graph(tables=tables, links=tuple(p.link for p in proposals))
     linked = wire_graph(graph, sources_of(platform, body))
-    return wire_answer(GraphDefinition(tables=body.tables, col_groups=linked.col_groups))
+    return _told(WireGraph(tables=body.tables, col_groups=linked.col_groups), graph)
 
 
 @routes.post("/graphs", scope="train", summary="Save a graph definition (SDK)", errors=(404, 409))
@@ -115,7 +122,15 @@ def get_graph(request: Request, graph_id: str) -> Response:
     resource = GraphResource(
         id=record.id, graph=wire_graph(record.graph, record.sources), name_alias=record.name
     )
-    return wire_answer(resource)
+    return _told(resource, record.graph)
+
+
+def _told(answer: WireGraph | GraphResource, graph: Graph) -> Response:
+    """Answer with a definition, and with our fields where columns say when they are known."""
+    found = finite(to_json_dict(answer))
+    tables = found.get("graph", found)["tables"]
+    tables.update({name: with_facts(told, graph.table(name)) for name, told in tables.items()})
+    return JSONResponse(found)
 
 
 def _key_clashes(graph: Graph) -> list[SchemaError]:

@@ -21,7 +21,6 @@ from kumoapi.data_snapshot import (
     TableSnapshotStage,
 )
 from kumoapi.graph import EdgeHealthResponse, EdgeHealthStatistics, EdgeMatches
-from kumoapi.table import TableDefinition
 
 from relcast.catalog.records import GraphRecord, GraphSnapshotRecord, JobState
 from relcast.core.errors import Conflict, NotFound
@@ -30,6 +29,7 @@ from relcast.server.routes.tables import single_table_graph
 from relcast.server.routing import Routes
 from relcast.server.wire.codec import finite, wire_answer
 from relcast.server.wire.jobs import error_of, snapshot_state
+from relcast.server.wire.late_columns import TableDefinition
 from relcast.server.wire.tables import wire_table
 from relcast.snapshots import ColumnStatistics, LinkHealth
 

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from kumoapi.common import ValidationResponse
-from kumoapi.table import (
-    TableDefinition,
-    TableMetadataRequest,
-    TableMetadataResponse,
-    TableResource,
-    TableValidationRequest,
-)
+from kumoapi.json_serde import to_json_dict
+from kumoapi.table import TableMetadataRequest, TableMetadataResponse, TableResource
 
 from relcast.catalog.records import GraphRecord
 from relcast.core.errors import NotFound, SchemaError, UserError, nearest
@@ -26,6 +21,11 @@ from relcast.core.schema import Graph, Table
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
 from relcast.server.wire.codec import validation, wire_answer
+from relcast.server.wire.late_columns import (
+    TableDefinition,
+    TableValidationRequest,
+    with_facts,
+)
 from relcast.server.wire.places import source_of
 from relcast.server.wire.tables import checked_table, table_of, wire_column, wire_table
 
@@ -124,13 +124,12 @@ def get_table(request: Request, table_id: str) -> Response:
             code="table.not_found",
             hint="Save the table first; the answer has its id.",
         ) from None
-    return wire_answer(
-        TableResource(
-            id=saved.id,
-            table=wire_table(record.graph.tables[SINGLE], record.sources[SINGLE]),
-            name_alias=saved.alias,
-        )
+    table = record.graph.tables[SINGLE]
+    resource = TableResource(
+        id=saved.id, table=wire_table(table, record.sources[SINGLE]), name_alias=saved.alias
     )
+    answer = to_json_dict(resource)
+    return JSONResponse({**answer, "table": with_facts(answer["table"], table)})
 
 
 _ALIAS = "table "

@@ -9,6 +9,7 @@ from kumoapi.typing import Stype as WireStype
 
 from relcast.core.errors import Fault, SchemaError
 from relcast.core.schema import Column, Dtype, Stype, Table
+from relcast.server.wire.late_columns import facts_of
 from relcast.server.wire.source_tables import file_type_of, wire_source_table
 from relcast.sources import SourceRef
 
@@ -16,11 +17,12 @@ __all__ = ["checked_table", "table_of", "wire_column", "wire_table"]
 
 
 def table_of(name: str, definition: TableDefinition) -> Table:
-    """Return our table; raises ``schema.unknown_column`` when a role names a missing column."""
+    """Return our table; raises the ``schema.*`` errors of ``Table`` and of ``Delay``."""
     return Table(
         name=name,
         columns=tuple(
-            Column(c.name, Dtype(c.dtype.value), Stype(c.stype.value)) for c in definition.cols
+            Column(c.name, Dtype(c.dtype.value), Stype(c.stype.value), **facts_of(c))
+            for c in definition.cols
         ),
         primary_key=definition.pkey or None,
         time_column=definition.time_col or None,

@@ -79,6 +79,12 @@ class NamedScan(Scan):
         """Return a column as it was read: NaN is NULL, a time is int64 ns."""
         return self.raw(name, alias)
 
+    def known(self, name: str, alias: str) -> exp.Expr | None:
+        """Return None: with its row; raises ``task.dialect_cannot_know`` for all others."""
+        if self.table.is_late(name):
+            raise _cannot_know(self.table.name, name, self.dialect)
+        return None
+
     def elements(self, name: str, alias: str) -> exp.Expr:
         if self.is_list(name):
             return self.raw(name, alias)
@@ -162,6 +168,9 @@ class NamedTables(Catalog):
             self._scans[name] = self._open(self._graph.table(name))
         return self._scans[name]
 
+    def wait(self, table: str, column: str) -> int:
+        raise _cannot_know(table, column, self._dialect)
+
     @property
     def scans(self) -> list[NamedScan]:
         """The tables that were asked for, in that order."""
@@ -179,6 +188,15 @@ class NamedTables(Catalog):
             row_order=self._row_order.get(table.name),
             dialect=self._dialect,
         )
+
+
+def _cannot_know(table: str, column: str, dialect: Dialect) -> TaskError:
+    return TaskError(
+        f"Values of {table}.{column} are known later than their rows, which a statement for "
+        f"{dialect.title} does not honour",
+        code="task.dialect_cannot_know",
+        hint="Compute these labels here, or take known_at and known_after back.",
+    )
 
 
 def _table(name: TableName, dialect: Dialect) -> exp.Table:
