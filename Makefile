@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-learners bench-peers bench-sampler clean
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-features bench-learners bench-peers bench-sampler clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -70,6 +70,9 @@ bench-scale: $(VENV)/.test ## 10^5 to 10^6 orders: stages, time, memory, growth
 
 bench-labels: $(VENV)/.test ## Training tables beside the best hand-written SQL, 10^7 facts; overlapping windows
 	$(BIN)/python bench/labels.py
+
+bench-features: $(VENV)/.test ## Relational features a second, beside featuretools where it is there
+	$(BIN)/python bench/features.py
 
 bench-learners: $(VENV)/.test ## Every task type on the real data sets beside the best baseline
 	$(BIN)/python bench/learners.py

@@ -121,15 +121,15 @@ def events_by_category(relations: Relations, links: tuple[Link, ...], column: st
     owner = np.repeat(np.arange(len(events.indptr) - 1), np.diff(events.indptr))
     told = owners.value_known(column)
     born = None if owners.time is None else np.where(owners.time == NOT_A_TIME, _NEVER, owners.time)
-    known = _merged(np.maximum, events.known, _none() if born is None else born[owner])
-    known = _merged(np.maximum, known, _none() if told is None else told[owner])
+    time = events.time
+    for since in (born, told):
+        time = _merged(np.maximum, time, _none() if since is None else since[owner])
     gone = _over(owners, np.arange(owners.rows))
     over = _merged(np.minimum, events.over, gone[owner] if len(gone) else gone)
     table = relations.table(events.table)
     place = np.empty(table.rows, dtype=np.int64)
     place[table.order] = np.arange(len(table.order))
-    when = events.time if len(events.time) else np.zeros(len(events.rows), dtype=np.int64)
-    order = np.lexsort((place[events.rows], when))
+    order = np.lexsort((place[events.rows], time)) if len(time) else np.argsort(place[events.rows])
     category = owners.column(column)
     codes = category.values.astype(np.int64)[owner]
     indptr, chosen = kernels.group_by_parent(codes, order, len(category.dictionary))
@@ -137,7 +137,7 @@ def events_by_category(relations: Relations, links: tuple[Link, ...], column: st
         events.table,
         indptr,
         events.rows[chosen],
-        *(part[chosen] if len(part) else part for part in (events.time, over, known)),
+        *(part[chosen] if len(part) else part for part in (time, over, events.known)),
     )
 
 

@@ -39,7 +39,7 @@ def asked(resolver: Resolver, stream: Stream) -> tuple[Rows, Rows, Rows | None]:
     Examples of one entity table are distinct already; many share a parent, all share a cohort.
     """
     owners = resolver.owners(stream)
-    if stream.down and not stream.seed:
+    if stream.down and not stream.seed and stream.by is None:
         return owners, resolver.asof, None
     (rows, anchors), inverse = unique_pairs(owners, resolver.asof)
     return rows, anchors, inverse

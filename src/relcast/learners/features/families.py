@@ -15,7 +15,7 @@ from relcast.learners.features import kernels
 from relcast.learners.features.block import Block, asked, asked_of, index_of, translated
 from relcast.learners.features.own import calendar, own
 from relcast.learners.features.past import past
-from relcast.learners.features.resolver import Resolver
+from relcast.learners.features.resolver import Resolver, running_sums
 from relcast.learners.features.span import span
 from relcast.learners.features.spec import Feature, Recipe, Stream
 from relcast.learners.features.standing import standing
@@ -99,10 +99,7 @@ def _sums(
     plain = all(r.measure in ("count", "sum", "mean", "trend", "pace") for r in recipes)
     if not shared or not plain or len(over) or len(known):
         return None
-    counts = np.empty(len(values) + len(indptr) - 1, dtype=np.int64)
-    sums = np.empty(len(counts))
-    kernels.running(indptr, values, counts, sums)
-    return counts, sums
+    return running_sums(indptr, values)
 
 
 def _recent(resolver: Resolver, features: Sequence[Feature]) -> Block:

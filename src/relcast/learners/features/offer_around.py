@@ -33,7 +33,7 @@ def around(o: Offers) -> None:
 def _everybody(o: Offers) -> None:
     """Offer how the whole population did, how much is to come by the season, and who is active."""
     for number, part in enumerate(o.target.aggregations if o.target else ()):
-        if not o.timed(part.table):
+        if not o.timed(part.table) or not o.shares(part.table, part.column):
             continue
         stream, below = Stream(part.table), Stream(part.table, (), part.down)
         own = Value("own", part.table)
@@ -72,7 +72,7 @@ def _cohorts(o: Offers) -> None:
         if len(o.columns.vocabulary(table, column)) * _EACH <= known
     ]
     for number, part in enumerate(o.target.aggregations if o.target else ()):
-        if not set(part.down) <= set(o.graph.links):
+        if not set(part.down) <= set(o.graph.links) or not o.shares(part.table, part.column):
             continue
         for k, column in enumerate(categories[:4]):
             stream = Stream(part.table, (), part.down, by=column)

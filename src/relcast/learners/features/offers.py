@@ -311,6 +311,18 @@ class Offers:
         """Return which share of the known rows has another row of its parent and moment."""
         return shared_moments(self.relations.link(link), self.columns.known(link.table))
 
+    def shares(self, table: str, column: str | None) -> bool:
+        """Tell whether statistics over all rows of a table are affordable at every anchor.
+
+        Running sums cost nothing, but rows that end and values that are known late are looked at
+        one by one.
+        """
+        arrays = self.relations.table(table)
+        late = column is not None and self.relations.value_known(table, column) is not None
+        if arrays.end_time is None and not late:
+            return True
+        return float(arrays.rows) * self.span < 1e8 * max(1, self.horizon)
+
     def compares(self, stream: Stream) -> bool:
         """Tell whether looking at everybody active, one moment a horizon, is affordable."""
         rows = float(self.columns.known(stream.table).sum())

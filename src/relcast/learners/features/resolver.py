@@ -38,7 +38,7 @@ from relcast.relations import (
 if TYPE_CHECKING:
     from relcast.learners.features.target import Target, TargetAggregation
 
-__all__ = ["Resolver", "unique_pairs"]
+__all__ = ["Resolver", "running_sums", "unique_pairs"]
 
 Rows = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -214,9 +214,13 @@ class Resolver:
         pairs, inverse = unique_pairs(owners[place], moments[place])
         out = np.empty((len(pairs[0]), 1, 6))
         widths = np.array([width], dtype=np.int64)
-        kernels.window_numbers(
-            events.indptr, events.time, over, known, edge, pairs[0], pairs[1], widths, out
-        )
+        if statistic in (0, 2) and not len(over) and not len(known):
+            sums = running_sums(events.indptr, edge)
+            kernels.window_sums(events.indptr, events.time, *sums, *pairs, widths, out)
+        else:
+            kernels.window_numbers(
+                events.indptr, events.time, over, known, edge, *pairs, widths, out
+            )
         result[place] = out[inverse, 0, statistic]
         return result
 
@@ -232,6 +236,14 @@ class Resolver:
         """Return codes, known and over in the order of the events."""
         known, over = _later(events, codes.known), _earlier(events, codes.over)
         return codes.codes[events.rows], known, over
+
+
+def running_sums(indptr: Rows, values: Float) -> tuple[Rows, Float]:
+    """Return how many values precede each event of its owner, and their sum (``kernels``)."""
+    counts = np.empty(len(values) + len(indptr) - 1, dtype=np.int64)
+    sums = np.empty(len(counts))
+    kernels.running(indptr, values, counts, sums)
+    return counts, sums
 
 
 def unique_pairs(owners: Rows, anchors: Rows) -> tuple[tuple[Rows, Rows], Rows]:

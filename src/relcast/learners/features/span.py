@@ -16,8 +16,8 @@ from numba import njit
 
 from relcast.learners.features.block import Block, asked_of
 from relcast.learners.features.kernels import usable
-from relcast.learners.features.resolver import Resolver
-from relcast.learners.features.spec import Feature, Recipe
+from relcast.learners.features.resolver import Resolver, unique_pairs
+from relcast.learners.features.spec import Feature, Recipe, Stream
 from relcast.relations.kernels import known_end
 
 __all__ = ["span"]
@@ -32,10 +32,10 @@ def span(resolver: Resolver, features: Sequence[Feature]) -> Block:
     stream, value = asked_of(features[0].recipe)
     events = resolver.events(stream)
     edge, known, over = resolver.edge_numbers(events, resolver.numbers(value))
-    owners, asof = resolver.owners(stream), resolver.asof
+    owners, asof, anchors, inverse = _distinct(resolver, stream)
     windows = list(dict.fromkeys((f.recipe.word, f.recipe.width, f.recipe.other) for f in features))
     places = [windows.index((f.recipe.word, f.recipe.width, f.recipe.other)) for f in features]
-    bounds = {w: _bounds(_first(features, w), resolver) for w in windows}
+    bounds = {w: _bounds(_first(features, w), anchors, asof) for w in windows}
 
     def fill(part: slice) -> Float:
         out = np.empty((len(owners[part]), len(windows), 4))
@@ -51,7 +51,7 @@ def span(resolver: Resolver, features: Sequence[Feature]) -> Block:
         ]
         return np.stack(columns, axis=1)
 
-    return Block(len(owners), None, fill)
+    return Block(len(owners), inverse, fill)
 
 
 def _first(features: Sequence[Feature], window: tuple[str | None, int, int]) -> Recipe:
@@ -60,13 +60,23 @@ def _first(features: Sequence[Feature], window: tuple[str | None, int, int]) -> 
     )
 
 
-def _bounds(recipe: Recipe, resolver: Resolver) -> tuple[Rows, Rows]:
+def _distinct(resolver: Resolver, stream: Stream) -> tuple[Rows, Rows, Rows, Rows | None]:
+    """Return the distinct owners, moments known and anchors, and which of them each example has."""
+    owners, asof, anchors = resolver.owners(stream), resolver.asof, resolver.anchors
+    if stream.down and not stream.seed and stream.by is None:
+        return owners, asof, anchors, None
+    (rows, known), first = unique_pairs(owners, asof)
+    (pair, moments), inverse = unique_pairs(first, anchors)
+    return rows[pair], known[pair], moments, inverse
+
+
+def _bounds(recipe: Recipe, anchors: Rows, asof: Rows) -> tuple[Rows, Rows]:
     """Return the open left and closed right end of each example's window, int64[n] ns."""
     if recipe.word == "year":
-        day = resolver.asof.astype("datetime64[ns]")
+        day = asof.astype("datetime64[ns]")
         start = day.astype("datetime64[Y]").astype("datetime64[ns]").astype(np.int64)
-        return start - 1, resolver.asof
-    anchors, asof, period = resolver.anchors, resolver.asof, recipe.other
+        return start - 1, asof
+    period = recipe.other
     back = np.maximum(1, -((asof - anchors - recipe.width) // period))
     low = anchors - back * period
     return low, low + recipe.width
