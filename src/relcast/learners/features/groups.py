@@ -25,7 +25,8 @@ def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
         link: Groups are its children of one parent at one time (of a table without times, all
             children of one parent).
         values: float64[children]; NaN has no part in a group.
-        known: int64[children] from when each value is known; empty: with its row.
+        known: int64[children] from when each value is known; empty: with its row. A group is told
+            when the last of its rows is, with or without a value.
 
     Returns:
         float64[5, children] in the order of ``MEASURES``: the value less the mean, over the mean,
@@ -80,12 +81,13 @@ def _among(
             latest = np.iinfo(np.int64).min
             for j in range(begin, end):
                 row = child[j]
+                # That a value is missing is known no earlier than the value would have been.
+                if known.size > 0 and known[row] > latest:
+                    latest = known[row]
                 if np.isnan(values[row]) or (known.size > 0 and known[row] == never):
                     continue
                 found[count] = values[row]
                 count += 1
-                if known.size > 0 and known[row] > latest:
-                    latest = known[row]
             # In the order of size, so that sums do not depend on the order of rows.
             ordered = np.sort(found[:count])
             total = 0.0
