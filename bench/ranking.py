@@ -58,10 +58,16 @@ TASKS = (
     Task(
         "bikes",
         "adventureworks-bikes",
+        "PREDICT LIST_DISTINCT(sales.ProductKey, 0, 30, days) RANK TOP 10 "
+        "FOR EACH customers.CustomerKey WHERE COUNT(sales.*, -INF, 0, days) > 0",
+        ratio=RATIO,
+    ),
+    Task(
+        "quarter of bikes",
+        "adventureworks-bikes",
         "PREDICT LIST_DISTINCT(sales.ProductKey, 0, 90, days) RANK TOP 10 "
         "FOR EACH customers.CustomerKey WHERE COUNT(sales.*, -INF, 0, days) > 0",
         {"timeframe_step": 30},
-        ratio=RATIO,
     ),
     Task(
         "rel-f1 driver-circuit-compete",

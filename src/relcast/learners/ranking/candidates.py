@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from relcast.learners.protocol import Asked
+from relcast.learners.ranking.cohorts import Codes
 from relcast.learners.ranking.pairs import REACH, Pairs, PairValues, sides
 from relcast.learners.ranking.proposing import propose
 from relcast.learners.ranking.scene import known_of
@@ -39,7 +41,7 @@ class Quota:
         popular: The most popular: ever, lately, and in each of two cohorts.
     """
 
-    every: int = 120
+    every: int = 200
     own: int = 80
     walk: int = 60
     near: int = 60
@@ -128,14 +130,14 @@ def _popular(
             places.append(len(lists))
             lists.append(scene.popularity(known, width).order(allowed[m], most))
         list_of.append(np.array(places, dtype=np.int64)[group])
-    for codes in values.cohort_codes[:_COHORTS]:
+    for codes in _telling(values):
         place: dict[tuple[int, int], int] = {}
-        mine = codes[entity]
+        mine = codes.mine(entity, moments[group])
         chosen = np.empty(len(entity), dtype=np.int64)
         for row, (m, code) in enumerate(zip(group.tolist(), mine.tolist(), strict=True)):
             if (m, code) not in place:
                 place[m, code] = len(lists)
-                lists.append(_cohort(values, codes, code, int(moments[m]), allowed[m], most))
+                lists.append(_cohort(codes, code, int(moments[m]), allowed[m], most))
             chosen[row] = place[m, code]
         list_of.append(chosen)
     table = np.full((len(lists), most), -1, dtype=np.int64)
@@ -144,16 +146,20 @@ def _popular(
     return table, np.stack(list_of)
 
 
-def _cohort(
-    values: PairValues, codes: Any, code: int, known: int, allowed: Bools, most: int
-) -> Index:
+def _telling(values: PairValues) -> list[Codes]:
+    """Return the cohorts whose popular items are candidates: one of each kind, then the next."""
+    kinds = [[c for c in values.cohorts if c.cohort.kind == kind] for kind in ("before", "entity")]
+    return [c for both in zip_longest(*kinds) for c in both if c is not None][:_COHORTS]
+
+
+def _cohort(codes: Codes, code: int, known: int, allowed: Bools, most: int) -> Index:
     """Return the most popular allowed items among the newest links of a cohort."""
-    links = values.scene.links
+    links = codes.links
     if code < 0:
         return np.zeros(0, dtype=np.int64)
     end = int(np.searchsorted(links.time, known, side="right"))
     begin = max(0, end - _COHORT_LINKS) if known != NEVER else 0
-    mine = codes[links.entity[begin:end]] == code
+    mine = codes.by_time[begin:end] == code
     if len(links.over):
         mine &= links.over[begin:end] > known
     count = np.bincount(links.item[begin:end][mine], minlength=links.items)

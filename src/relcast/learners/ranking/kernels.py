@@ -17,13 +17,15 @@ from relcast.relations.kernels import first_after
 
 __all__ = [
     "affinity",
-    "cohort_shares",
+    "before",
     "item_history",
+    "latest",
     "likeness",
     "match",
     "popularity",
     "popularity_of_pairs",
     "profile",
+    "shares",
     "walk",
     "walk_pairs",
 ]
@@ -215,28 +217,56 @@ def item_history(
 
 
 @njit(nogil=True, cache=True)
-def cohort_shares(
-    i_indptr: Any,
-    i_other: Any,
-    i_time: Any,
-    i_over: Any,
-    cohort: Any,
-    entity: Any,
-    known: Any,
-    indptr: Any,
-    item: Any,
-    newest: int,
-    out: Any,
-) -> None:
-    """Write the share of each candidate's newest links that are of the entity's cohort.
+def before(e_indptr: Any, e_other: Any, e_time: Any, out: Any) -> None:
+    """Write the first item of the moment before each link of an entity, -1 in its first moment."""
+    for e in range(len(e_indptr) - 1):
+        earlier = -1
+        first = -1
+        for place in range(e_indptr[e], e_indptr[e + 1]):
+            if place == e_indptr[e] or e_time[place] != e_time[place - 1]:
+                earlier = first
+                first = e_other[place]
+            out[place] = earlier
 
-    ``cohort`` is int32[entities], -1 unknown (then NaN). The entity's own links do not count.
+
+@njit(nogil=True, cache=True)
+def latest(
+    e_indptr: Any, e_other: Any, e_time: Any, e_over: Any, entity: Any, known: Any, item: Any,
+    place: Any,
+) -> None:  # fmt: skip
+    """Write the first item of each entity's latest known moment, and the place of its last link.
+
+    Both are -1 without a known link.
     """
     for i in range(len(entity)):
-        mine = cohort[entity[i]]
+        item[i] = -1
+        place[i] = -1
+        begin = e_indptr[entity[i]]
+        end = first_after(e_time, begin, e_indptr[entity[i] + 1], known[i])
+        for k in range(end - 1, begin - 1, -1):
+            if e_over.size and e_over[k] <= known[i]:
+                continue
+            if place[i] < 0:
+                place[i] = k
+            elif e_time[k] != e_time[place[i]]:
+                break
+            item[i] = e_other[k]
+
+
+@njit(nogil=True, cache=True)
+def shares(
+    i_indptr: Any, i_other: Any, i_time: Any, i_over: Any, code: Any, entity: Any, known: Any,
+    indptr: Any, item: Any, mine: Any, newest: int, out: Any,
+) -> None:  # fmt: skip
+    """Write the share of each candidate's newest links that have the example's code.
+
+    ``code`` is int32[links] in the order of items; links of a code of -1 do not count, nor do the
+    entity's own. NaN where the example's code, ``mine``, is -1.
+    """
+    for i in range(len(entity)):
         for p in range(indptr[i], indptr[i + 1]):
             out[p] = np.nan
-            if mine < 0:
+            if mine[i] < 0:
                 continue
             begin = i_indptr[item[p]]
             end = first_after(i_time, begin, i_indptr[item[p] + 1], known[i])
@@ -245,10 +275,12 @@ def cohort_shares(
             for place in range(max(begin, end - newest), end):
                 if i_other[place] == entity[i] or (i_over.size and i_over[place] <= known[i]):
                     continue
+                if code[place] < 0:
+                    continue
                 count += 1
-                if cohort[i_other[place]] == mine:
+                if code[place] == mine[i]:
                     same += 1
-            # Two links of no cohort stand before the first, so that one link is no certainty.
+            # Two links of no code stand before the first, so that one link is no certainty.
             out[p] = same / (count + 2.0)
 
 

@@ -8,7 +8,7 @@ names and values; dense rows are never kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Value
 from relcast.learners.features.target import Target as Shape
 from relcast.learners.features.target import TargetAggregation
+from relcast.learners.ranking import kernels
 from relcast.pql.ast import Aggregation, CheckedQuery, Unit
 from relcast.relations import NEVER, NOT_A_TIME, Events, Relations, events_below, rows_known
 
@@ -204,6 +205,7 @@ class Links:
     Attributes:
         entity, item: int32[links], in the order of time.
         time, over: As in ``Side``, in the order of time.
+        row: int64[links], the link's row in its table; empty where links are remembered.
     """
 
     spec: LinkSpec
@@ -213,6 +215,7 @@ class Links:
     item: npt.NDArray[np.int32]
     time: Index
     over: Index
+    row: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @classmethod
     def build(cls, relations: Relations, spec: LinkSpec, items: Items) -> Links:
@@ -230,7 +233,8 @@ class Links:
         ordered = relations.table(spec.table).order
         rank[ordered] = np.arange(len(ordered))
         owner, item, time = owner[keep], item[keep], time[keep]
-        order = np.lexsort((owner, rank[events.rows[keep]], time))
+        row = events.rows[keep].astype(np.int64)
+        order = np.lexsort((owner, rank[row], time))
         return cls(
             spec,
             entities,
@@ -239,6 +243,7 @@ class Links:
             item[order].astype(np.int32),
             time[order],
             over[order] if len(over) else _EMPTY,
+            row[order],
         )
 
     @property
@@ -264,6 +269,34 @@ class Links:
         """The links of each item."""
         other, mine = self._orders
         return self._side(self.item, self.entity, mine, other, self.items)
+
+    @cached_property
+    def before(self) -> Index:
+        """int64[links], in the order of time: what its entity had just before each link.
+
+        The item of the first link at the latest earlier moment; -1 before an entity's first moment.
+        """
+        side = self.by_entity
+        found = np.empty(len(side.other), dtype=np.int64)
+        kernels.before(side.indptr, side.other, side.time, found)
+        placed = np.empty_like(found)
+        placed[self._orders[0]] = found
+        return placed
+
+    def in_item_order(self, values: Array) -> Array:
+        """Return values of links in the order of time in that of ``by_item``."""
+        ordered: Array = values[self._orders[1]]
+        return ordered
+
+    def latest(self, entity: Index, known: Index) -> tuple[Index, Index]:
+        """Return the first item at each entity's latest known moment and the latest link's place.
+
+        Places are of the order of time; -1 for an entity without links.
+        """
+        side = self.by_entity
+        item, place = np.empty(len(entity), dtype=np.int64), np.empty(len(entity), dtype=np.int64)
+        kernels.latest(side.indptr, side.other, side.time, side.over, entity, known, item, place)
+        return item, np.append(self._orders[0], -1)[place]
 
     def _side(self, owner: Array, other: Array, mine: Index, theirs: Index, owners: int) -> Side:
         place = np.empty(len(mine), dtype=np.int64)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from relcast.relations import Relations
 
-__all__ = ["ItemVectors", "RankModel", "best_of"]
+__all__ = ["ItemVectors", "Member", "RankModel", "best_of"]
 
 Index = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -85,11 +85,22 @@ class ItemVectors:
         return cls(keys, sets)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One booster of a blend: its text, what its raw score is multiplied by, its settings."""
+
+    text: str
+    weight: float
+    iterations: int
+    config: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class RankModel:
     """Orders candidates by boosted trees over what is known of each pair.
 
-    The score of a candidate is the trees' raw score. Items that are no candidates of an example
+    The score of a candidate is the weighted sum of the members' raw scores; ties go to what had the
+    larger share of the newest links. Items that are no candidates of an example
     follow by popularity as of what it knows; their score is below its last candidate's.
     """
 
@@ -98,13 +109,12 @@ class RankModel:
     plan: PairPlan
     quota: Quota
     vectors: ItemVectors
-    text: str
-    config: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[Member, ...] = ()
     _values: list[PairValues] = field(default_factory=list, compare=False, repr=False)
 
     @cached_property
-    def _booster(self) -> Any:
-        return boosting.load(self.text)
+    def _boosters(self) -> tuple[Any, ...]:
+        return tuple(boosting.load(member.text) for member in self.members)
 
     def values(self, relations: Relations) -> PairValues:
         """Return what computes this model's columns on a snapshot."""
@@ -118,30 +128,47 @@ class RankModel:
 
     def raw(self, values: Values, threads: int) -> Float:
         """Return the raw scores of a matrix float32[pairs, columns]."""
-        return boosting.raw_scores(self._booster, values, threads) if len(values) else np.zeros(0)
+        total = np.zeros(len(values))
+        for member, booster in zip(self.members, self._boosters, strict=True):
+            if len(values):
+                total += member.weight * boosting.raw_scores(booster, values, threads)
+        return total
+
+    def shap(self, values: Values, threads: int) -> Float:
+        """Return TreeSHAP of the raw scores, float64[pairs, columns + 1], base value last."""
+        total = np.zeros((len(values), len(self.plan.traits) + 1))
+        for member, booster in zip(self.members, self._boosters, strict=True):
+            total += member.weight * boosting.contributions(booster, values, threads)[:, 0, :]
+        return total
 
     def scored(
         self, relations: Relations, asked: Asked, among: Index | None, threads: int
-    ) -> Iterator[tuple[int, Pairs, Float]]:
-        """Yield candidates with their scores, some examples at a time, and the first's place."""
+    ) -> Iterator[tuple[int, Pairs, Float, Float]]:
+        """Yield candidates, scores and what decides ties, some examples at a time.
+
+        First comes the place of the first example.
+        """
         values = self.values(relations)
         step = max(64, _BLOCK_PAIRS // max(1, self.quota.most))
         for begin in range(0, len(asked), step):
             part = asked.take(slice(begin, begin + step))
             pairs = candidates(values, self.quota, part, among, threads)
-            yield begin, pairs, self.scores(values, pairs, threads)
+            yield begin, pairs, *self.scores(values, pairs, threads)
 
-    def scores(self, values: PairValues, pairs: Pairs, threads: int) -> Float:
-        """Return the score of each pair."""
+    def scores(self, values: PairValues, pairs: Pairs, threads: int) -> tuple[Float, Float]:
+        """Return the score of each pair, and what decides between equal ones."""
         room = max(1024, _CHUNK_BYTES // (4 * max(1, len(self.plan.traits))))
-        parts, begin, n = [], 0, len(pairs.asked)
+        parts: list[Float] = [np.zeros(0)]
+        ties: list[Float] = [np.zeros(0)]
+        begin, n = 0, len(pairs.asked)
         while begin < n:
             end = int(np.searchsorted(pairs.indptr, pairs.indptr[begin] + room, side="right")) - 1
             end = min(max(end, begin + 1), n)
-            part = pairs.part(slice(begin, end))
-            parts.append(self.raw(values.compute(part, threads), threads))
+            matrix = values.compute(pairs.part(slice(begin, end)), threads)
+            parts.append(self.raw(matrix, threads))
+            ties.append(matrix[:, self.plan.tie].astype(np.float64))
             begin = end
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return np.concatenate(parts), np.concatenate(ties)
 
     def rank(
         self,
@@ -154,9 +181,9 @@ class RankModel:
     ) -> Ranked:
         items = np.full((len(asked), k), -1, dtype=np.int64)
         scores = np.full((len(asked), k), np.nan)
-        for begin, pairs, score in self.scored(relations, asked, among, threads):
+        for begin, pairs, score, tie in self.scored(relations, asked, among, threads):
             place = slice(begin, begin + len(pairs.asked))
-            best_of(pairs, score, items[place], scores[place])
+            best_of(pairs, score, tie, items[place], scores[place])
             self._tail(relations, pairs, among, items[place], scores[place])
         return Ranked(items, scores)
 
@@ -196,7 +223,7 @@ class RankModel:
             part = asked.take(slice(begin, begin + step))
             item = np.asarray(items[begin : begin + step], dtype=np.int64)
             matrix = values.compute(Pairs(part, np.arange(len(item) + 1), item), threads)
-            shap = boosting.contributions(self._booster, matrix, threads)[:, 0, :]
+            shap = self.shap(matrix, threads)
             moved = shap[:, :-1]
             order = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, : max(0, top)]
             strongest = np.take_along_axis(moved, order, axis=1)
@@ -238,11 +265,19 @@ class RankModel:
             "question": self.question.to_json(),
             "plan": self.plan.to_json(),
             "quota": self.quota.to_json(),
-            "file": "ranking.txt",
-            "config": dict(self.config),
+            "members": [
+                {
+                    "file": f"ranking-{number}.txt",
+                    "weight": member.weight,
+                    "iterations": member.iterations,
+                    "config": dict(member.config),
+                }
+                for number, member in enumerate(self.members)
+            ],
         }
         arrays = {**self.question.arrays(), **self.vectors.arrays()}
-        return Packed(config, arrays, {"ranking.txt": self.text})
+        texts = {f"ranking-{n}.txt": member.text for n, member in enumerate(self.members)}
+        return Packed(config, arrays, texts)
 
     @classmethod
     def unpack(
@@ -254,8 +289,16 @@ class RankModel:
     ) -> RankModel:
         """Rebuild a packed model; raises ``ValueError`` or ``KeyError`` when it does not fit."""
         plan = PairPlan.from_json(config["plan"])
-        text = texts[config["file"]]
-        booster_text.check(text, features=len(plan.traits), outputs=1)
+        members = []
+        for entry in config["members"]:
+            text = texts[entry["file"]]
+            booster_text.check(text, features=len(plan.traits), outputs=1)
+            weight = float(entry["weight"])
+            if not 0 < weight < np.inf:
+                raise ValueError("a member's weight is not positive")
+            members.append(Member(text, weight, int(entry["iterations"]), entry["config"]))
+        if not members:
+            raise ValueError("there is no booster")
         vectors = ItemVectors.of_arrays(arrays, question)
         if plan.vectors != bool(vectors.sets):
             raise ValueError("the vectors of items do not fit the plan")
@@ -265,15 +308,17 @@ class RankModel:
             plan=plan,
             quota=Quota.from_json(config["quota"]),
             vectors=vectors,
-            text=text,
-            config=config["config"],
+            members=tuple(members),
         )
 
 
-def best_of(pairs: Pairs, score: Float, items: Index, scores: Float) -> None:
-    """Write the best pairs of each example in descending order; ties go to the smaller row."""
+def best_of(pairs: Pairs, score: Float, tie: Float, items: Index, scores: Float) -> None:
+    """Write the best pairs of each example in descending order.
+
+    Ties go to the larger ``tie``, then to the smaller row.
+    """
     k = items.shape[1]
-    order = np.lexsort((pairs.item, -score, pairs.owner))
+    order = np.lexsort((pairs.item, -tie, -score, pairs.owner))
     for row in range(len(pairs.asked)):
         mine = order[pairs.indptr[row] : pairs.indptr[row + 1]][:k]
         items[row, : len(mine)] = pairs.item[mine]

@@ -15,6 +15,7 @@ from relcast.learners.features import FeatureSet
 from relcast.learners.features.resolver import unique_pairs
 from relcast.learners.protocol import Asked
 from relcast.learners.ranking import kernels
+from relcast.learners.ranking.cohorts import Codes
 from relcast.learners.ranking.content import Labels
 from relcast.learners.ranking.links import Links, Side
 from relcast.learners.ranking.scene import Scene, known_of
@@ -170,31 +171,33 @@ class PairValues:
         return np.concatenate([out, trend[:, None]], axis=1)
 
     def _cohorts(self, links: Links, common: _Four) -> list[Float]:
-        """Return the share of the entity's cohort among an item's links, and its lift."""
+        """Return the share of the example's cohort among an item's links, and its lift."""
         entity, known, indptr, _ = common
         newest = _NEWEST_OF_ITEM if self.plan.temporal else _NEWEST_OF_MEMORY
         parts = []
-        side = links.by_item
-        for cohort in self.cohort_codes:
+        owner = np.repeat(np.arange(len(entity)), np.diff(indptr))
+        for codes in self.cohorts:
+            mine = codes.mine(entity, known)
             share = np.empty(int(indptr[-1]))
-            kernels.cohort_shares(*_plain(side), cohort, *common, newest, share)
-            base = self._base(links, cohort, entity, known)
-            owner = np.repeat(np.arange(len(entity)), np.diff(indptr))
+            kernels.shares(*_plain(links.by_item), codes.by_item, *common, mine, newest, share)
+            base = self._base(links, codes.by_time, mine, known)
             lift = (share + 0.01) / (base[owner] + 0.01)
             parts += [share[:, None], lift[:, None]]
         return parts
 
-    def _base(self, links: Links, cohort: Any, entity: Index, known: Index) -> Float:
-        """Return the share of each example's cohort among the newest links of all."""
-        base = np.zeros(len(entity))
+    def _base(self, links: Links, code: Any, mine: Any, known: Index) -> Float:
+        """Return the share of each example's code among the newest links of all that have one."""
+        base = np.zeros(len(mine))
         ends = np.searchsorted(links.time, known, side="right")
         for end in np.unique(ends).tolist():
             rows = np.flatnonzero(ends == end)
             begin = max(0, end - _NEWEST_OF_MEMORY) if self.plan.temporal else 0
-            codes = cohort[links.entity[begin:end]]
-            count = np.bincount(codes[codes >= 0], minlength=int(cohort.max(initial=0)) + 1)
-            mine = cohort[entity[rows]]
-            base[rows] = np.where(mine >= 0, count[mine], 0) / max(1, len(codes))
+            here = code[begin:end]
+            here = here[here >= 0]
+            wanted = mine[rows]
+            most = int(max(here.max(initial=0), wanted.max(initial=0))) + 1
+            count = np.bincount(here, minlength=most)
+            base[rows] = np.where(wanted >= 0, count[wanted], 0) / max(1, len(here))
         return base
 
     def _content(self, links: Links, common: _Four) -> list[Float]:
@@ -278,9 +281,10 @@ class PairValues:
     # -- what a scene holds -----------------------------------------------------------------------
 
     @cached_property
-    def cohort_codes(self) -> Sequence[npt.NDArray[np.int32]]:
-        """int32[entities] of each cohort label: the code of every entity, -1 without."""
-        return [Labels.read(self.scene.relations, c).first() for c in self.plan.cohorts]
+    def cohorts(self) -> Sequence[Codes]:
+        """The codes of the plan's cohorts."""
+        scene = self.scene
+        return [Codes.read(scene.relations, scene.links, c) for c in self.plan.cohorts]
 
     @cached_property
     def _item_labels(self) -> Sequence[Labels]:

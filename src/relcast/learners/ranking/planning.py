@@ -10,6 +10,7 @@ from relcast.core.schema import TaskType
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.windows import YEAR, Window, choose, typical_gap
 from relcast.learners.learner import Work
+from relcast.learners.ranking.cohorts import Cohort
 from relcast.learners.ranking.content import labels_of, numbers_of
 from relcast.learners.ranking.links import Links, word_of
 from relcast.learners.ranking.scene import Question, Scene
@@ -42,6 +43,18 @@ def plan_pairs(work: Work, question: Question, scene: Scene, *, vectors: bool) -
     if items.table is not None and temporal:
         labels = labels_of(relations, query, items.table, until, _LABELS)
         numbers = numbers_of(relations, query, items.table, until, _NUMBERS)
+    mine = labels_of(relations, query, query.entity_table, until, _COHORTS)
+    cohorts = [Cohort("entity", label) for label in mine]
+    if temporal:
+        named = [label for label in labels if label.sign is None][: _COHORTS - 1]
+        cohorts += [Cohort("before", label) for label in (None, *named)]
+        both = {spec.down[-1], spec.up}
+        own = [
+            label
+            for label in labels_of(relations, query, spec.table, until, 2 * _COHORTS)
+            if not (label.path and label.path[0] in both) and len(label.path) < 2
+        ]
+        cohorts += [Cohort("link", label) for label in own[:_COHORTS]]
     classes = None
     if items.table is None and len(items.classes or ()) <= _MOST_CLASSES:
         classes = tuple(word_of(c) for c in items.classes or ())
@@ -61,7 +74,7 @@ def plan_pairs(work: Work, question: Question, scene: Scene, *, vectors: bool) -
         back=((YEAR, YEAR - spec.horizon),) if season else (),
         temporal=temporal,
         others=tuple(links.spec for links in scene.others),
-        cohorts=tuple(labels_of(relations, query, query.entity_table, until, _COHORTS)),
+        cohorts=tuple(cohorts),
         labels=tuple(labels),
         numbers=tuple(numbers),
         vectors=vectors,

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.learners.blending import greedy_weights
 from relcast.learners.learner import Trained, Trial, Work
 from relcast.learners.metrics import metrics_of
 from relcast.learners.protocol import Asked, Fold, Ranked
-from relcast.learners.ranking.boosters import OBJECTIVES, Grown, RankConfig, grouped, grow
+from relcast.learners.ranking.boosters import OBJECTIVES, RankConfig, grouped, grow
 from relcast.learners.ranking.candidates import Quota, candidates
-from relcast.learners.ranking.model import ItemVectors, RankModel, best_of
+from relcast.learners.ranking.model import ItemVectors, Member, RankModel, best_of
 from relcast.learners.ranking.packed import question_of
 from relcast.learners.ranking.pairs import Pairs
 from relcast.learners.ranking.planning import plan_pairs
@@ -32,6 +33,9 @@ Values = npt.NDArray[np.float32]
 
 _MATRIX_BYTES = 600 * 2**20
 _LEAST_NEGATIVES = 30
+_MOST_NEGATIVES = 150
+_AT = 10
+_FEW = 300
 _DIMENSIONS = 32
 _MOMENTS = 4
 _PATIENCE = 30
@@ -55,6 +59,16 @@ class _Rows:
     def weight(self) -> Float | None:
         """Return float64[pairs], the weight of each pair's example; None without weights."""
         return None if self.fold.weight is None else self.fold.weight[self.pairs.owner]
+
+    @classmethod
+    def joined(cls, parts: list[_Rows]) -> _Rows:
+        """Return the rows of several, one after another."""
+        fold = Fold.joined([part.fold for part in parts])
+        sizes = np.concatenate([part.sizes for part in parts])
+        indptr = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+        pairs = Pairs(fold.asked, indptr, np.concatenate([part.pairs.item for part in parts]))
+        values = np.asfortranarray(np.concatenate([part.values for part in parts]))
+        return cls(pairs, fold, values, np.concatenate([part.label for part in parts]))
 
     def take(self, columns: Index) -> _Rows:
         """Return the same with these columns only."""
@@ -81,33 +95,43 @@ class _Trainer:
 
     def run(self) -> Trained[RankModel]:
         work, budget = self.work, self.work.settings.budget
-        question = question_of(work.relations, work.query, work.target, [work.train])
+        remembered, examples = _halves(self.train, self.seed)
+        question = question_of(work.relations, work.query, work.target, [remembered])
         vectors = self._learn(question, self.train.asked)
         scene = question.scene(work.relations)
         plan = plan_pairs(work, question, scene, vectors=bool(vectors.sets))
-        model = RankModel("ranking", question, plan, self.quota, vectors, "")
+        model = RankModel("ranking", question, plan, self.quota, vectors)
         columns = len(plan.traits)
-        rows = max(20_000, min(3 * budget.rows, _MATRIX_BYTES // (4 * columns)))
-        fitted = self._rows(model, self.train, rows, sample=True)
-        valid = self._rows(model, work.valid, rows, sample=False)
-        plan, kept = self._screen(plan, fitted)
-        fitted, valid = fitted.take(kept), valid.take(kept)
+        most = max(20_000, min(3 * budget.rows, _MATRIX_BYTES // (4 * columns)))
+        older, newer = _apart(examples, work.valid, self.seed)
+        rows = self._rows(model, older, most, sample=True)
+        check = self._rows(model, work.valid, most, sample=False)
+        valid = check
+        if newer is not None:
+            check = _Rows.joined([valid, self._rows(model, newer, most, sample=False)])
+        plan, kept = self._screen(plan, rows)
+        rows, check = rows.take(kept), check.take(kept)
         model = replace(model, plan=plan, _values=[])
-        trials, grown = self._search(model, fitted, valid)
-        best = max(range(len(trials)), key=lambda k: (trials[k].validation, -k))
-        validated = replace(model, text=grown[best].text, config=trials[best].config, _values=[])
+        trials, members = self._search(model, rows, check)
+        validated = replace(model, members=self._blend(model, members, check), _values=[])
+        if newer is not None:
+            newest = self._rows(model, newer, most, sample=True)
+            validated = self._again(validated, _Rows.joined([rows, newest]))
         final = validated
         if budget.refit:
-            final = self._refit(validated, trials[best], rows)
+            final = self._refit(validated, examples, most)
+        validated = self._remembering(validated, [work.train])
         found = np.bincount(valid.pairs.owner, weights=valid.label, minlength=len(valid.fold))
         wanted = valid.fold.lists.lengths if valid.fold.lists is not None else found
         notes: dict[str, Any] = {
-            "training_rows": len(fitted.fold),
-            "training_pairs": len(fitted.label),
+            "training_rows": len(rows.fold),
+            "training_pairs": len(rows.label),
+            "stopping_rows": len(check.fold),
             "candidates": float(valid.sizes.mean()) if len(valid.sizes) else 0.0,
             "candidate_recall": float(found.sum() / max(1, wanted.sum())),
             "features": len(plan.traits),
             "candidate_features": columns,
+            "blend": [[m.config["objective"], m.weight, m.iterations] for m in validated.members],
             "refit": budget.refit,
             "out_of_time": any(trial.out_of_time for trial in trials),
         }
@@ -142,7 +166,8 @@ class _Trainer:
         label = _labels(pairs, fold.lists)
         if sample:
             hit = np.bincount(pairs.owner, weights=label, minlength=len(fold)) > 0
-            share = max(_LEAST_NEGATIVES, most // max(1, int(hit.sum())))
+            share = most // max(1, int(hit.sum()))
+            share = min(max(_LEAST_NEGATIVES, share), _MOST_NEGATIVES)
             keep = hit[pairs.owner] & _sampled(pairs, label, share, self.seed)
             fold_rows = np.flatnonzero(hit)
             pairs, label = pairs.keep(keep), label[keep]
@@ -164,7 +189,7 @@ class _Trainer:
         data = self._data(rows, plan, None)
         grown = grow(
             RankConfig("lambdarank", learning_rate=0.1),
-            data, None, iterations=_SCREEN_ITERATIONS, patience=_SCREEN_ITERATIONS, at=10,
+            data, None, iterations=_SCREEN_ITERATIONS, patience=_SCREEN_ITERATIONS, at=_AT,
             seed=self.seed, threads=self.threads, deadline=self.work.settings.deadline,
         )  # fmt: skip
         order = np.argsort(-grown.gain, kind="stable")
@@ -195,71 +220,138 @@ class _Trainer:
         )  # fmt: skip
 
     def _search(
-        self, model: RankModel, rows: _Rows, valid: _Rows
-    ) -> tuple[list[Trial], list[Grown]]:
+        self, model: RankModel, rows: _Rows, check: _Rows
+    ) -> tuple[list[Trial], list[Member]]:
         work = self.work
         budget, deadline = work.settings.budget, work.settings.deadline
-        train, check = self._data(rows, model.plan, None), None
-        check = self._data(valid, model.plan, train)
+        train = self._data(rows, model.plan, None)
+        valid = self._data(check, model.plan, train)
         trials: list[Trial] = []
-        grown: list[Grown] = []
+        members: list[Member] = []
         for number, config in enumerate(_configs(max(1, budget.experiments))):
             if number and deadline.passed():
                 break
             began = time.perf_counter()
             found = grow(
-                config, train, check,
-                iterations=budget.iterations, patience=_PATIENCE, at=10,
+                config, train, valid,
+                iterations=budget.iterations, patience=_PATIENCE, at=_AT,
                 seed=self.seed + number, threads=self.threads, deadline=deadline,
                 report=partial(self._tell, number),
             )  # fmt: skip
-            trial = replace(model, text=found.text, _values=[])
-            score = self._measure(trial, valid)
+            member = Member(found.text, 1.0, found.iterations, config.to_json())
+            raw = replace(model, members=(member,), _values=[]).raw(check.values, self.threads)
+            score = self._measure(model, check, raw)
             took = time.perf_counter() - began
             work.report(number, found.iterations, work.settings.metric, score)
             trials.append(
                 Trial(number, config.to_json(), found.iterations, score, took, found.out_of_time)
             )
-            grown.append(found)
-        return trials, grown
+            # Raw scores of different objectives differ in size only by chance.
+            members.append(replace(member, weight=1.0 / max(float(raw.std()), 1e-9)))
+        return trials, members
+
+    def _blend(self, model: RankModel, members: list[Member], check: _Rows) -> tuple[Member, ...]:
+        """Return the members that rank best together, with their weights."""
+        raws = [
+            replace(model, members=(member,), _values=[]).raw(check.values, self.threads)
+            for member in members
+        ]
+        weights = greedy_weights(raws, lambda raw: -self._measure(model, check, raw))
+        return tuple(
+            replace(member, weight=member.weight * float(weight))
+            for member, weight in zip(members, weights, strict=True)
+            if weight > 0
+        )
+
+    def _again(self, model: RankModel, rows: _Rows) -> RankModel:
+        """Return the model with every member trained again on other rows."""
+        data = self._data(rows, model.plan, None)
+        members = []
+        for number, member in enumerate(model.members):
+            grown = grow(
+                RankConfig(**member.config), data, None,
+                iterations=member.iterations, patience=member.iterations, at=_AT,
+                seed=self.seed + number, threads=self.threads,
+            )  # fmt: skip
+            members.append(replace(member, text=grown.text))
+        return replace(model, members=tuple(members), _values=[])
 
     def _tell(self, trial: int, iteration: int, value: float) -> None:
         self.work.report(trial, iteration, "ndcg@10", value)
 
-    def _measure(self, model: RankModel, valid: _Rows) -> float:
-        score = model.raw(valid.values, self.threads)
-        k = 10
-        items = np.full((len(valid.fold), k), -1, dtype=np.int64)
-        scores = np.full((len(valid.fold), k), np.nan)
-        best_of(valid.pairs, score, items, scores)
+    def _measure(self, model: RankModel, check: _Rows, raw: Float) -> float:
+        items = np.full((len(check.fold), _AT), -1, dtype=np.int64)
+        scores = np.full((len(check.fold), _AT), np.nan)
+        tie = check.values[:, model.plan.tie].astype(np.float64)
+        best_of(check.pairs, raw, tie, items, scores)
         name = self.work.settings.metric
-        found = metrics_of(self.work.target.task_type, valid.fold, Ranked(items, scores))
-        value = found.compute([name], valid.fold.weight)[name]
+        found = metrics_of(self.work.target.task_type, check.fold, Ranked(items, scores))
+        value = found.compute([name], check.fold.weight)[name]
         return value if np.isfinite(value) else 0.0
 
-    def _refit(self, model: RankModel, trial: Trial, most: int) -> RankModel:
-        """Train the chosen settings again on training and validation rows."""
+    def _refit(self, model: RankModel, examples: Fold, most: int) -> RankModel:
+        """Train the chosen members again on training and validation rows."""
+        both = Fold.joined([examples, self.work.valid])
+        vectors = self._learn(model.question, both.asked)
+        model = replace(model, vectors=vectors, _values=[])
+        model = self._again(model, self._rows(model, both, most, sample=True))
+        return self._remembering(model, [self.work.train, self.work.valid])
+
+    def _remembering(self, model: RankModel, folds: list[Fold]) -> RankModel:
+        """Return the model with all that may be known of links; a temporal one reads them."""
         work = self.work
-        both = Fold.joined([self.train, work.valid])
-        question = question_of(work.relations, work.query, work.target, [work.train, work.valid])
-        vectors = self._learn(question, both.asked)
-        model = replace(model, question=question, vectors=vectors, _values=[])
-        rows = self._rows(model, both, most, sample=True)
-        config = RankConfig(**trial.config)
-        grown = grow(
-            config, self._data(rows, model.plan, None), None,
-            iterations=trial.iterations, patience=trial.iterations, at=10,
-            seed=self.seed + trial.number, threads=self.threads,
-        )  # fmt: skip
-        return replace(model, text=grown.text, _values=[])
+        question = question_of(work.relations, work.query, work.target, folds)
+        return replace(model, question=question, _values=[])
+
+
+def _halves(train: Fold, seed: int) -> tuple[Fold, Fold]:
+    """Return which examples of a static task are remembered, and which are learned from.
+
+    An example that is among what is remembered would find its own answer there, and leaving it out
+    of the counts would tell it as well: by what is missing. Temporal examples see what came before.
+    """
+    if train.asked.anchor is not None or len(train) < 2:
+        return train, train
+    first = np.zeros(len(train), dtype=bool)
+    first[np.random.default_rng([seed, len(train), 2]).permutation(len(train))[::2]] = True
+    return _part(train, first), _part(train, ~first)
 
 
 def _configs(most: int) -> list[RankConfig]:
     """Return the trials in order: each objective, then other sizes of trees."""
     first = [RankConfig(objective) for objective in OBJECTIVES]
-    small = [replace(c, num_leaves=8, min_data_in_leaf=200, lambda_l2=20.0) for c in first]
-    large = [replace(c, num_leaves=63, learning_rate=0.03, feature_fraction=0.3) for c in first]
-    return [*first, *small, *large][:most]
+    small = [
+        replace(c, num_leaves=12, learning_rate=0.04, feature_fraction=0.3, lambda_l2=20.0)
+        for c in first
+    ]
+    return [*first, *small][:most]
+
+
+def _apart(train: Fold, valid: Fold, seed: int) -> tuple[Fold, Fold | None]:
+    """Take some of training aside for stopping and choosing, where validation has few rows.
+
+    The newest anchors, or of a static task a random part; at most a quarter. They are trained on
+    again once everything is chosen.
+    """
+    lacking = min(_FEW - len(valid), len(train) // 4)
+    if lacking <= 0:
+        return train, None
+    anchor = train.asked.anchor
+    if anchor is None:
+        draw = np.random.default_rng([seed, len(train), 1]).permutation(len(train))
+        aside = np.zeros(len(train), dtype=bool)
+        aside[draw[:lacking]] = True
+    else:
+        bound = np.sort(anchor)[-lacking]
+        aside = anchor > bound if (anchor > bound).any() else anchor >= bound
+    if aside.all() or not aside.any():
+        return train, None
+    return _part(train, ~aside), _part(train, aside)
+
+
+def _part(fold: Fold, mask: npt.NDArray[np.bool_]) -> Fold:
+    rows = np.flatnonzero(mask)
+    return fold.take(rows, None if fold.weight is None else fold.weight[rows])
 
 
 def _labels(pairs: Pairs, lists: Lists | None) -> Float:

@@ -13,6 +13,7 @@ from typing import Any
 
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.windows import Window
+from relcast.learners.ranking.cohorts import Cohort
 from relcast.learners.ranking.content import Label
 from relcast.learners.ranking.links import LinkSpec
 
@@ -47,7 +48,7 @@ class PairPlan:
         back: Windows that lie before the anchor, as (begin, end) distances in ns: the season.
         temporal: Whether links are read as of a moment, with an entity's own past.
         others: Other links between entity and item.
-        cohorts: Labels of entities.
+        cohorts: Which links say something of the entity.
         labels: Labels of items.
         numbers: Number columns of the item table.
         vectors: Whether there are vectors of items.
@@ -62,7 +63,7 @@ class PairPlan:
     back: tuple[tuple[int, int], ...]
     temporal: bool
     others: tuple[LinkSpec, ...]
-    cohorts: tuple[Label, ...]
+    cohorts: tuple[Cohort, ...]
     labels: tuple[Label, ...]
     numbers: tuple[str, ...]
     vectors: bool
@@ -87,6 +88,11 @@ class PairPlan:
             *(self._walks() if self.temporal else []),
             *self._features(),
         )
+
+    @property
+    def tie(self) -> int:
+        """The place of the column that decides between pairs of one score: a share of links."""
+        return 3 if self.temporal and self.windows else 0
 
     @property
     def categorical(self) -> list[int]:
@@ -136,10 +142,11 @@ class PairPlan:
 
     def _content(self) -> list[Trait]:
         found = []
-        for label in self.cohorts:
-            of = f"{self.links_name} of the {self.item} by the same {label.text}"
-            found.append(Trait(f"share of {of}", label.holder, label.column))
-            found.append(Trait(f"lift of {of}", label.holder, label.column))
+        for cohort in self.cohorts:
+            of, label = cohort.phrase(self.links_name, self.item), cohort.label
+            where = (self.spec_table, None) if label is None else (label.holder, label.column)
+            found.append(Trait(f"share of {of}", *where))
+            found.append(Trait(f"lift of {of}", *where))
         if not self.temporal:
             return found
         for label in self.labels:
@@ -198,7 +205,7 @@ class PairPlan:
             "back": [list(pair) for pair in self.back],
             "temporal": self.temporal,
             "others": [spec.to_json() for spec in self.others],
-            "cohorts": [label.to_json() for label in self.cohorts],
+            "cohorts": [cohort.to_json() for cohort in self.cohorts],
             "labels": [label.to_json() for label in self.labels],
             "numbers": list(self.numbers),
             "vectors": self.vectors,
@@ -220,7 +227,7 @@ class PairPlan:
             back=tuple((int(b), int(e)) for b, e in obj["back"]),
             temporal=bool(obj["temporal"]),
             others=tuple(LinkSpec.from_json(spec) for spec in obj["others"]),
-            cohorts=tuple(Label.from_json(label) for label in obj["cohorts"]),
+            cohorts=tuple(Cohort.from_json(cohort) for cohort in obj["cohorts"]),
             labels=tuple(Label.from_json(label) for label in obj["labels"]),
             numbers=tuple(obj["numbers"]),
             vectors=bool(obj["vectors"]),
