@@ -14,11 +14,12 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from relcast.core.clock import anchor_time, isoformat
 from relcast.core.errors import Conflict, NotFound
 from relcast.core.settings import Compatibility
 from relcast.jobs.quick_work import Asked, QuickWork
 from relcast.jobs.rooms import Rooms, plain
-from relcast.pipeline.specs import OutlineSpec
+from relcast.pipeline.specs import ExplainSpec, OutlineSpec
 from relcast.pql import check
 
 if TYPE_CHECKING:
@@ -139,6 +140,34 @@ class Checking(Rooms):
         # A plan's times may be days before today.
         key = (snapshot_id, text, json.dumps(spec.plan, sort_keys=True), self.clock().date())
         return self.quick_work.ask(key, "outline", asdict(spec))
+
+    def begin_explanation(
+        self,
+        model_id: str,
+        entity: Any,
+        anchor: str | None = None,
+        *,
+        output: Any = None,
+        top: int = 10,
+    ) -> Asked:
+        """Begin to explain the score of one entity, on the newest snapshot of the model's graph.
+
+        The answer's ``result()["explanation"]`` is ``Explanation.to_json()``. Raises
+        ``model.not_found``, ``snapshot.none`` and ``statistics.busy`` (429).
+        """
+        model = self.catalog.models.get(model_id)
+        spec = ExplainSpec(
+            store=str(self.home.snapshots),
+            snapshot_id=self.newest_snapshot(model.graph_id),
+            model=str(self.home.root / model.path),
+            entity=entity,
+            anchor=isoformat(anchor_time(anchor)),
+            output=output,
+            top=top,
+            threads=self.settings.threads,
+        )
+        key = (model.id, json.dumps(asdict(spec), sort_keys=True, default=str))
+        return self.quick_work.ask(key, "explain", asdict(spec))
 
     @cached_property
     def quick_work(self) -> QuickWork:

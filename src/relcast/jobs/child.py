@@ -134,6 +134,7 @@ def _run(command: str, spec: Mapping[str, Any], progress: Progress) -> dict[str,
     roads: dict[str, tuple[type[Any], Callable[..., Any]]] = {
         "ingest": (steps.IngestSpec, steps.ingest),
         "training_table": (steps.TrainingTableSpec, steps.training_table),
+        "explain": (steps.ExplainSpec, steps.explain),
         "outline": (steps.OutlineSpec, steps.outline),
         "train": (steps.TrainSpec, steps.train),
         "prediction_table": (steps.PredictionTableSpec, steps.prediction_table),

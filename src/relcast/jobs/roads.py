@@ -80,6 +80,7 @@ def training(run: Run) -> dict[str, Any]:
             out=str(staging / "model"),
             plan=config["model_plan"],
             threads=run.settings.threads,
+            forecast_length=config["table_plan"].get("forecast_length"),
         )
 
     def publish(staging: Path, result: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +169,8 @@ def prediction(run: Run) -> dict[str, Any]:
             out=str(staging / "out"),
             threshold=options["threshold"],
             num_classes=options["num_classes"],
+            items=options.get("items"),
+            levels=options.get("levels", ()),
             reasons=options["reasons"],
             highest_first=own_table and config.get("rows") is None,
             threads=run.settings.threads,

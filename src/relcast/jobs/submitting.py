@@ -18,7 +18,7 @@ from relcast.jobs.connecting import Connecting
 from relcast.jobs.following import Following
 from relcast.jobs.own_rows import OwnRows, require_columns
 from relcast.jobs.rooms import checked_tags, plain
-from relcast.pql import CheckedQuery, require_supported
+from relcast.pql import CheckedQuery
 
 __all__ = ["Submitting"]
 
@@ -91,7 +91,7 @@ class Submitting(Connecting, Asking, Following):
         idempotency: str | None = None,
         owner: str = "",
     ) -> JobRecord:
-        """Start a training; raises ``pql.task_not_supported_yet`` for tasks without learners.
+        """Start a training.
 
         With a training table's job (which may still run), that table and its snapshot are used;
         without, the table is made first, from ``snapshot_ref`` or from a fresh ingestion, and from
@@ -104,7 +104,7 @@ class Submitting(Connecting, Asking, Following):
             self._expect(training_table_job_id, JobKind.training_table)
             own_table = self.job(training_table_job_id).config.get("table_plan")
         options = table_plan(own_table)
-        checked = require_supported(self._checked(record, options))
+        checked = self._checked(record, options)
         config = self._config(record, snapshot_ref)
         config |= {
             "model_plan": model_plan(
@@ -137,12 +137,14 @@ class Submitting(Connecting, Asking, Following):
         """Start a batch prediction with a model, with what a training job made, or a query's model.
 
         ``model_or_query`` is the id of a model, the id of a training job, or a query. The training
-        job may still run. ``options``: ``threshold``, ``num_classes``, ``reasons`` (how many per
-        row). Raises ``query.no_model``, ``prediction.bad_option``, ``prediction.bad_output``.
+        job may still run. ``options``: ``threshold``, ``num_classes`` (classes, or items of a
+        ranking), ``items`` (the only ones that may be ranked), ``levels`` (quantiles), ``reasons``
+        (how many per row). Raises ``query.no_model``, ``prediction.bad_option`` and
+        ``prediction.bad_output``.
         """
         moment = isoformat(anchor_time(anchor))
         model_id, training_job_id, record = self._model_of(model_or_query)
-        checked = require_supported(self._checked(record))
+        checked = self._checked(record)
         config = self._config(record, snapshot_ref)
         config |= {
             "model_id": model_id,
@@ -324,8 +326,9 @@ class Submitting(Connecting, Asking, Following):
 
 
 def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = {"threshold": None, "num_classes": None, "reasons": 5, **plain(options)}
-    unknown = sorted(set(given) - {"threshold", "num_classes", "reasons"})
+    known = {"threshold": None, "num_classes": None, "items": None, "levels": (), "reasons": 5}
+    given = {**known, **plain(options)}
+    unknown = sorted(set(given) - set(known))
     if unknown:
         raise _bad_option(f"A prediction has no option {unknown[0]!r}")
     threshold, classes, reasons = given["threshold"], given["num_classes"], given["reasons"]
@@ -335,7 +338,12 @@ def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
         raise _bad_option(f"num_classes {classes!r} is not a whole number of at least 1")
     if not (_whole(reasons) and 0 <= reasons <= 50):
         raise _bad_option(f"reasons {reasons!r} is not a whole number from 0 to 50")
-    return given
+    items, levels = given["items"], given["levels"]
+    if items is not None and not (isinstance(items, list | tuple) and items):
+        raise _bad_option("items is not a list of keys")
+    if not (isinstance(levels, list | tuple) and all(_number(x) and 0 < x < 1 for x in levels)):
+        raise _bad_option(f"levels {levels!r} are not numbers between 0 and 1")
+    return {**given, "levels": sorted(set(levels))}
 
 
 def _number(value: Any) -> bool:
@@ -350,7 +358,8 @@ def _bad_option(message: str) -> InvalidRequest:
     return InvalidRequest(
         message,
         code="prediction.bad_option",
-        hint="Options: threshold (0..1), num_classes (from 1), reasons (0..50).",
+        hint="Options: threshold (0..1), num_classes (from 1), items (keys), levels (between 0 and "
+        "1), reasons (0..50).",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from relcast.learners import Evaluation, FittedModel
+    from relcast.learners.explaining import Explanation
     from relcast.pipeline.data import Data
     from relcast.pipeline.question import PredictiveQuery
     from relcast.tasks import PredictionTable
@@ -88,12 +90,18 @@ class Model:
         data: Data | None = None,
         threshold: float | None = None,
         num_classes: int | None = None,
+        k: int | None = None,
+        items: Sequence[Any] | None = None,
+        levels: Sequence[float] = (),
         progress: Listening = "auto",
     ) -> Predictions:
         """Score every eligible entity at ``anchor`` (default: the latest time in the data).
 
         ``rows`` (ENTITY [, TIMESTAMP]) takes the place of the generated entities; ``data`` is a
-        newer copy of the tables.
+        newer copy of the tables. Of a ranking, ``k`` is how many items an entity gets and ``items``
+        names the only ones that may be in it (keys of the item table, or classes). Of a number,
+        ``levels`` are quantiles that are wanted too. ``num_classes`` bounds the classes of an
+        entity, ``threshold`` decides what is predicted true.
         """
         from relcast.tasks import make_prediction_table, prediction_table_from_rows
 
@@ -112,11 +120,42 @@ class Model:
             source.relations,
             table.entity,
             table.anchor,
+            k=k,
+            among=None if items is None else self.fitted.item_rows(source.relations, items),
+            levels=levels,
             threads=threads,
             progress=listener(progress),
         )
         output = self.fitted.to_output(scores, table, threshold=threshold, num_classes=num_classes)
         return Predictions(output, table, self, source)
+
+    def explain(
+        self,
+        entity: Any,
+        anchor: str | datetime | None = None,
+        *,
+        output: Any = None,
+        top: int = 10,
+        data: Data | None = None,
+    ) -> Explanation:
+        """Say why an entity gets its score: features, rows that mattered, what without these.
+
+        ``entity`` is a primary key; ``anchor`` defaults to the latest time in the data; ``output``
+        names a class, an item or a step (from 1) where there are several predictions. Raises
+        ``explain.unknown_entity`` and ``explain.output``.
+        """
+        from relcast.pipeline.explaining import explain
+
+        source = data or self.query.data
+        return explain(
+            self.fitted,
+            source.relations,
+            entity,
+            anchor,
+            output=output,
+            top=top,
+            threads=source.settings.threads,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the model bundle: LightGBM text, JSON and safetensors; no code."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "ExplainResult",
+    "ExplainSpec",
     "IngestResult",
     "IngestSpec",
     "OutlineResult",
@@ -102,6 +104,7 @@ class TrainSpec:
     out: str
     plan: Mapping[str, Any] = field(default_factory=dict)
     threads: int = 1
+    forecast_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ class PredictionTableResult:
 class PredictSpec:
     """Score a prediction table with the bundle at ``model``; write files into the folder ``out``.
 
-    ``threshold`` is for binary classification, ``num_classes`` for multiclass; ``reasons`` is how
+    ``threshold`` is for binary and multilabel classification, ``num_classes`` is how many classes,
+    or items of a ranking, an entity gets; ``items`` names the only items that may be in it (keys of
+    the item table, or classes); ``levels`` are quantiles of numbers; ``reasons`` is how
     many of the strongest reasons are written for each of the first ``reason_rows`` rows.
     ``highest_first`` puts the rows of the highest scores first (binary, regression), so that the
     rows that people look at first have reasons; else rows stay in the order of the table.
@@ -155,6 +160,8 @@ class PredictSpec:
     out: str
     threshold: float | None = None
     num_classes: int | None = None
+    items: Sequence[Any] | None = None
+    levels: Sequence[float] = ()
     reasons: int = 5
     reason_rows: int = 1000
     highest_first: bool = False
@@ -191,4 +198,26 @@ class OutlineResult:
     """``Outline.to_json()``."""
 
     outline: Mapping[str, Any]
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainSpec:
+    """Explain one entity's score with the bundle at ``model``; see ``pipeline.explaining``."""
+
+    store: str
+    snapshot_id: str
+    model: str
+    entity: Any
+    anchor: str | None = None
+    output: Any = None
+    top: int = 10
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainResult:
+    """``Explanation.to_json()``."""
+
+    explanation: Mapping[str, Any]
     elapsed_seconds: float

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph
 from relcast.pipeline.checking import check_against
 from relcast.pipeline.specs import (
+    ExplainResult,
+    ExplainSpec,
     IngestResult,
     IngestSpec,
     OutlineResult,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from relcast.sources import Source
 
 __all__ = [
+    "ExplainResult",
+    "ExplainSpec",
     "IngestResult",
     "IngestSpec",
     "OutlineResult",
@@ -57,6 +60,7 @@ __all__ = [
     "TrainSpec",
     "TrainingTableResult",
     "TrainingTableSpec",
+    "explain",
     "ingest",
     "open_source",
     "outline",
@@ -190,7 +194,9 @@ def train(spec: TrainSpec, progress: Progress = SILENT) -> TrainResult:
     from relcast.tasks import TrainingTable
 
     began = time.perf_counter()
-    snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
+    snapshot, relations, query = _open(
+        spec.store, spec.snapshot_id, spec.query, forecast_length=spec.forecast_length
+    )
     table = TrainingTable.load(Path(spec.training_table), snapshot, relations, query)
     plan = ModelPlan.from_json({**spec.plan, "threads": spec.threads})
     model = fit(relations, query, table, plan, progress)
@@ -255,15 +261,18 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     table = PredictionTable.load(Path(spec.prediction_table), snapshot, relations, query)
     model = FittedModel.load(Path(spec.model))
     scores = model.predict(
-        relations, table.entity, table.anchor, threads=spec.threads, progress=progress
+        relations,
+        table.entity,
+        table.anchor,
+        k=spec.num_classes if model.ranks else None,
+        among=None if spec.items is None else model.item_rows(relations, spec.items),
+        levels=tuple(spec.levels),
+        threads=spec.threads,
+        progress=progress,
     )
     if spec.highest_first and scores.values.ndim == 1:
         order = np.argsort(-scores.values, kind="stable")
-        anchor = None if table.anchor is None else table.anchor[order]
-        table = replace(table, entity=table.entity[order], anchor=anchor)
-        scores = replace(
-            scores, entity=table.entity, anchor=table.anchor, values=scores.values[order]
-        )
+        table, scores = table.take(order), scores.take(order)
     rows = model.to_output(scores, table, threshold=spec.threshold, num_classes=spec.num_classes)
     out = Path(spec.out)
     with progress.stage("Writing", unit="files") as stage:
@@ -290,6 +299,31 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
         summary=model.score_summary(scores),
         elapsed_seconds=time.perf_counter() - began,
     )
+
+
+def explain(spec: ExplainSpec, progress: Progress = SILENT) -> ExplainResult:
+    """Explain one entity's score. Stage: ``Predicting``, in steps."""
+    from relcast.learners import FittedModel
+    from relcast.pipeline.explaining import explain as explained
+    from relcast.relations import build
+    from relcast.snapshots import SnapshotStore
+
+    began = time.perf_counter()
+    with progress.stage("Predicting", total=2, unit="steps") as stage:
+        model = FittedModel.load(Path(spec.model))
+        relations = build(SnapshotStore(Path(spec.store)).open(spec.snapshot_id))
+        stage.update(1, detail="explaining")
+        found = explained(
+            model,
+            relations,
+            spec.entity,
+            spec.anchor,
+            output=spec.output,
+            top=spec.top,
+            threads=spec.threads,
+        )
+        stage.update(2, detail=found.summary)
+    return ExplainResult(found.to_json(), time.perf_counter() - began)
 
 
 def _own_rows(rows: Mapping[str, Any], weight: str | None = None) -> pa.Table:

@@ -76,8 +76,15 @@ def query_json(record: QueryRecord, restatement: str) -> dict[str, Any]:
     }
 
 
-def model_json(record: ModelRecord) -> dict[str, Any]:
-    """Return a model version; where its bundle lies is nobody's business."""
+def model_json(record: ModelRecord, *, brief: bool = False) -> dict[str, Any]:
+    """Return a model version; where its bundle lies is nobody's business.
+
+    ``brief`` leaves out the large parts of its evaluation: a list of models is read at a glance.
+    """
+    evaluation = dict(record.evaluation)
+    if brief:
+        for part in ("curves", "cohorts", "importance", "leaderboard"):
+            evaluation.pop(part, None)
     return {
         "id": record.id,
         "query_id": record.query_id,
@@ -88,7 +95,7 @@ def model_json(record: ModelRecord) -> dict[str, Any]:
         "task_type": record.task_type.value,
         "promoted": record.promoted,
         "created_at": stamp(record.created_at),
-        "evaluation": dict(record.evaluation),
+        "evaluation": evaluation,
         "lineage": dict(record.lineage),
     }
 

@@ -185,7 +185,21 @@ class NewPrediction(_In):
         default=None, ge=0, le=1, description="Binary: scores from here on are true."
     )
     num_classes: int | None = Field(
-        default=None, ge=1, le=6000, description="Multiclass: keep the best so many."
+        default=None,
+        ge=1,
+        le=6000,
+        description="Keep the best so many: classes, or items of a ranking.",
+    )
+    items: Annotated[list[str | int | float], Field(min_length=1, max_length=100_000)] | None = (
+        Field(
+            default=None,
+            description="Rankings: the only items that may be in one, by key or class.",
+        )
+    )
+    levels: Annotated[list[float], Field(max_length=20)] = Field(
+        default_factory=list,
+        description="Numbers and forecasts: quantiles that are wanted too, as columns `q_<level>`.",
+        examples=[[0.1, 0.9]],
     )
     model_id: str | None = Field(default=None, description="Left out: the promoted model.")
     rows: OwnRowsBody | None = Field(

@@ -82,7 +82,12 @@ def predict(
     """
     given = body or NewPrediction()
     platform = platform_of(request)
-    options = {"threshold": given.threshold, "num_classes": given.num_classes}
+    options = {
+        "threshold": given.threshold,
+        "num_classes": given.num_classes,
+        "items": given.items,
+        "levels": given.levels or None,
+    }
     options = {name: value for name, value in options.items() if value is not None}
 
     def work(again: Any) -> Response:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from relcast.server.answers import model_json
 from relcast.server.bodies import ModelBody, ModelsBody
+from relcast.server.explanation_bodies import ExplanationBody, NewExplanation
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
+from relcast.server.waiting import answer_of
 from relcast.server.wire.codec import finite
 
 __all__ = ["routes"]
@@ -18,8 +21,9 @@ routes = Routes("models")
 
 @routes.get("/models", scope="read", summary="List models, newest first", answer=ModelsBody)
 def list_models(request: Request, query: str | None = None) -> Response:
+    """Without curves, cohorts, importance and leaderboard, which are with each model."""
     records = platform_of(request).models(query)
-    return JSONResponse(finite({"items": [model_json(m) for m in records]}))
+    return JSONResponse(finite({"items": [model_json(m, brief=True) for m in records]}))
 
 
 @routes.get(
@@ -41,3 +45,28 @@ def get_model(request: Request, model_id: str) -> Response:
 )
 def promote_model(request: Request, model_id: str) -> Response:
     return JSONResponse(finite(model_json(platform_of(request).promote(model_id))))
+
+
+@routes.post(
+    "/models/{model_id}/explanations",
+    scope="predict",
+    summary="Say why one entity gets its score, from the stored model",
+    answer=ExplanationBody,
+    errors=(409, 429),
+)
+async def explain_prediction(request: Request, model_id: str, body: NewExplanation) -> Response:
+    """On the newest snapshot of the model's graph; nothing is ingested and nothing is stored.
+
+    Answers 409 `snapshot.none` while the data was never read, 422 `explain.unknown_entity` for a
+    key that no row has, and `explain.output` for a class, item or step that there is not.
+    """
+    asked = await run_in_threadpool(
+        platform_of(request).begin_explanation,
+        model_id,
+        body.entity,
+        body.anchor,
+        output=body.output,
+        top=body.top,
+    )
+    result = await answer_of(asked, request)
+    return JSONResponse(finite(None if result is None else result["explanation"]))

@@ -6,25 +6,22 @@ and the server answers others. When the caller goes away, so does the work.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Body, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from relcast.jobs.quick_work import Asked
 from relcast.server.platform_of import platform_of
 from relcast.server.question_bodies import NewOutline, OutlineBody, OutlinePlan
 from relcast.server.routing import Routes
+from relcast.server.waiting import answer_of
 from relcast.server.wire.codec import finite
 
 __all__ = ["routes"]
 
 routes = Routes("predictive queries")
 
-_LOOK_SECONDS = 0.1
 _QUERY = "/predictive_queries/{query}/training_table_statistics"
 _ERRORS = (404, 409, 429)
 
@@ -95,18 +92,5 @@ async def _answer(
         found = await run_in_threadpool(platform.sketch_query, text, graph_id, plan)
         return JSONResponse(finite(found.to_json()))
     asked = await run_in_threadpool(platform.begin_statistics, text, graph_id, plan)
-    result = await _wait(asked, request.is_disconnected)
-    return JSONResponse(finite(result["outline"]))
-
-
-async def _wait(asked: Asked, gone: Callable[[], Any]) -> Any:
-    """Wait without holding a thread; leave when the caller is gone."""
-    try:
-        # A client that goes away sends no event: it has to be looked for.
-        while not asked.done and not await gone():  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
-        if not asked.done:
-            return {"outline": None}  # nobody reads this
-        return asked.result()
-    finally:
-        asked.leave()
+    result = await answer_of(asked, request)
+    return JSONResponse(finite(None if result is None else result["outline"]))
