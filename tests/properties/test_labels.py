@@ -175,8 +175,8 @@ def _run(seeds: range, root: Path) -> None:
     # The drawn queries are not empty ones.
     assert empty <= 0.2 * len(seeds)
     assert seen.labels > 15 * len(seeds)
-    # SQL alone took all that have anchors; of a hundred cases arrays took a good part, which is a
-    # sixth of thousands and 11 of 78 in one hundred.
+    # SQL alone took all that have anchors; of a hundred cases arrays took a good part (11 of 78 is
+    # the least that was seen).
     assert seen.engines > 0.5 * len(seeds)
     assert len(seeds) < 100 or seen.arrays > 0.1 * seen.engines
 
