@@ -86,11 +86,6 @@ def walk(url: str, key: str, data: str) -> dict[str, Any]:
             "anchors": sorted({str(t) for t in frame.get("TIMESTAMP", ())}),
             "scored": len(scored.data_df()),
         }
-        if name in ("links", "multilabel", "ranking", "forecast", "planned"):
-            try:
-                trainer.fit(graph, table)
-            except Exception as error:  # noqa: BLE001 - the SDK has its own class
-                found[name]["refused"] = f"{error} {error.__cause__}"
 
     # A weight column is added to the generated table, which is then trained on.
     table = binary.generate_training_table()

@@ -160,25 +160,6 @@ def test_other_wrong_queries(served: Served, shop: str, text: str, code: str, to
     assert body["hint"]
 
 
-def test_a_task_type_that_is_not_trained_yet(served: Served, folder: Path):
-    """Saved with its words checked, refused when it is to be run."""
-    orders = pd.read_parquet(folder / "orders.parquet")
-    orders["product_id"] = orders["order_id"] % 7
-    orders.to_parquet(folder / "orders.parquet", index=False)
-    pd.DataFrame({"product_id": range(7), "name": list("abcdefg")}).to_parquet(
-        folder / "products.parquet", index=False
-    )
-    links = [LINK, {"table": "orders", "foreign_key": "product_id", "to": "products"}]
-    graph = served.connect(folder, overrides={"links": links}).json()["id"]
-    text = (
-        "PREDICT LIST_DISTINCT(orders.product_id, 0, 30, days) RANK TOP 3 "
-        "FOR EACH customers.customer_id"
-    )
-    assert served.ask(graph, text, name="rank").status_code == 200
-    answer = served.http.post("/predictive_queries/rank/retrain")
-    refused(answer, 422, "pql.task_not_supported_yet", "temporal_link_prediction")
-
-
 # Files. What a first look shows is refused at the graph, the rest fails the job.
 
 

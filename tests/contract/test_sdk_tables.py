@@ -92,12 +92,6 @@ def test_options_of_the_plan_are_heeded_and_kept(found):
     assert min(found["classes"]["anchors"]) >= "2023-04-15"
 
 
-def test_what_cannot_be_trained_yet_says_so_at_once(found):
-    for name in ("links", "multilabel", "ranking", "forecast", "planned"):
-        assert "not" in found[name]["refused"]
-        assert "task_not_supported_yet" in found[name]["refused"]
-
-
 def test_a_weighted_table_is_trained_on(found):
     weighted = found["weighted"]
     assert "WEIGHT" in weighted["columns"]

@@ -133,10 +133,14 @@ def test_a_query_is_checked_when_it_is_saved_and_when_it_is_run(platform):
         platform.create_query("bad", TEXT.replace("price", "prize"), graph)
     assert caught.value.faults[0].position is not None
     months = TEXT.replace(" FOR EACH", " FORECAST 3 TIMEFRAMES FOR EACH")
-    platform.create_query("months", months, graph)
-    with pytest.raises(PqlError) as caught:
-        platform.retrain("months")
-    assert caught.value.code == "pql.task_not_supported_yet"
+    platform.create_query("months", months, graph, plan=PLAN)
+    done = until(platform, platform.retrain("months").id, seconds=90)
+    assert done.state == "DONE", done.error
+    predicted = until(platform, platform.submit_prediction("months").id, seconds=60)
+    assert predicted.state == "DONE", predicted.error
+    rows = pq.read_table(platform.output_path(predicted.id, "predictions.parquet"))
+    assert rows.column_names == ["ENTITY", "TIMESTAMP", "TARGET_PRED", "ANCHOR_TIMESTAMP"]
+    assert rows.num_rows == 3 * predicted.result["num_entities"]
 
 
 def test_a_broken_source_fails_the_job_and_not_the_service(platform, tmp_path_factory, data):

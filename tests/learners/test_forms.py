@@ -1,4 +1,4 @@
-"""Every form of query whose task is trained goes all the way; the others say so."""
+"""Every form of query of one label goes all the way (other tasks: ``test_every_task``)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relcast.core.errors import PqlError
 from relcast.learners import FittedModel, fit
-from relcast.learners.folds import label_known_at
 from relcast.pql import check
-from tests.learners.worlds import DAY, QUICK, World
+from tests.learners.worlds import QUICK, World
 
 EACH = "FOR EACH customers.customer_id"
 FORMS = {
@@ -23,12 +21,6 @@ FORMS = {
     "list": f"PREDICT LIST_DISTINCT(orders.kind, 0, 30, days) CONTAINS 'tea' {EACH} "
     "WHERE LIST_DISTINCT(orders.kind, -60, 0, days) IS NOT NULL",
     "listed row": f"PREDICT LIST_DISTINCT(orders.product_id, 0, 60, days) CONTAINS 3 {EACH}",
-}
-UNTRAINED = {
-    "forecasting": f"PREDICT SUM(orders.price, 0, 30, days) FORECAST 2 TIMEFRAMES {EACH}",
-    "multilabel": f"PREDICT LIST_DISTINCT(orders.kind, 0, 30, days) CLASSIFY {EACH}",
-    "ranking": f"PREDICT LIST_DISTINCT(orders.kind, 0, 30, days) RANK TOP 2 {EACH}",
-    "links": f"PREDICT LIST_DISTINCT(orders.product_id, 0, 30, days) RANK TOP 3 {EACH}",
 }
 
 
@@ -49,16 +41,3 @@ def test_a_form_is_trained_scored_explained_certified_and_saved(
     model.save(tmp_path / "model")
     again = FittedModel.load(tmp_path / "model").predict(world.relations, entity, anchor).values
     assert np.array_equal(said, again)
-
-
-@pytest.mark.parametrize("task", UNTRAINED)
-def test_a_task_that_nothing_trains_yet_is_refused_in_one_sentence(task: str, world: World) -> None:
-    table = world.table(UNTRAINED[task])
-    assert len(table) > 0
-    with pytest.raises(PqlError) as caught:
-        fit(world.relations, table.query, table, QUICK)
-    assert caught.value.code == "pql.task_not_supported_yet"
-    # A forecast's label is complete when the last of its windows is.
-    first = table.examples.anchor[:1]
-    known = label_known_at(table.query, first, world.relations) - first
-    assert known[0] == (60 if task == "forecasting" else 30) * DAY

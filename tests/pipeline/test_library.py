@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import relcast
-from relcast.core.errors import PqlError, SchemaError, TaskError
+from relcast.core.errors import PqlError, RelcastError, SchemaError, TaskError
 from tests import shop
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "library.md"
@@ -152,15 +152,31 @@ def test_a_table_that_cannot_be_is_a_fault_of_the_outline_and_an_error_of_the_fi
     assert error.value.code == query.outline().fault.code
 
 
-def test_what_cannot_be_trained_is_refused_before_the_work(graph):
+def test_a_ranking_names_the_items_that_one_wants(graph):
     text = (
         "PREDICT LIST_DISTINCT(orders.product_id, 0, 30) RANK TOP 3 FOR EACH customers.customer_id"
     )
-    query = graph.query(text)
-    assert len(query.training_table()) > 100
-    with pytest.raises(PqlError) as error:
-        query.fit("debug", progress=False)
-    assert error.value.code == "pql.task_not_supported_yet"
+    model = graph.query(text).fit("debug", progress=False)
+    assert "map@10" in model.metrics["test"].columns
+    rows = model.predict(progress=False).to_pandas()
+    assert list(rows.columns) == ["ENTITY", "TIMESTAMP", "CLASS", "SCORE"]
+    assert rows.groupby("ENTITY").size().max() == 3
+    some = rows["CLASS"].unique()[:2].tolist()
+    chosen = model.predict(k=5, items=some, progress=False)
+    assert set(chosen.to_pandas()["CLASS"]) <= set(some)
+    assert len(chosen.reasons(rows["ENTITY"][0]))
+    with pytest.raises(RelcastError) as error:
+        model.predict(items=[10**9], progress=False)
+    assert error.value.code == "predict.unknown_item"
+
+
+def test_a_forecast_that_only_the_table_asks_for(graph):
+    query = graph.query("PREDICT SUM(orders.amount, 0, 10) FOR EACH customers.customer_id")
+    table = query.training_table(forecast_length=2)
+    model = query.fit("debug", table=table, progress=False)
+    assert model.fitted.task_type == "forecasting"
+    rows = model.predict(progress=False).to_pandas()
+    assert (rows.groupby("ENTITY").size() == 2).all()
 
 
 def test_strict_mode_refuses_what_only_we_have(graph):

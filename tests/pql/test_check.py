@@ -11,7 +11,7 @@ import pytest
 
 from relcast.core.errors import PqlError
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table, TaskType
-from relcast.pql import check, parse, require_supported
+from relcast.pql import check, parse
 from relcast.pql.ast import (
     And,
     Arithmetic,
@@ -153,18 +153,6 @@ def test_list_conditions_can_be_trained():
     text = f"PREDICT LIST_DISTINCT(purchases.item_category, 0, 7) CONTAINS 'x'{EACH_USER}"
     checked = check(text, corpus_graph())
     assert checked.task_type is TaskType.BINARY_CLASSIFICATION
-    assert require_supported(checked) is checked
-
-
-def test_a_task_that_cannot_be_trained_yet_says_what_can():
-    text = f"PREDICT SUM(orders.amount, 0, 7) FORECAST 4 TIMEFRAMES{EACH_USER}"
-    with pytest.raises(PqlError) as caught:
-        require_supported(check(text, corpus_graph()))
-    assert caught.value.code == "pql.task_not_supported_yet"
-    assert caught.value.status == 422
-    assert "forecasting" in caught.value.message
-    assert "regression" in caught.value.message
-    assert caught.value.faults[0].position.column == 34
 
 
 def test_the_filter_inside_a_target_may_use_the_entity_with_a_warning():

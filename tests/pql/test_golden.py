@@ -6,13 +6,11 @@ fails a test.
 
 from __future__ import annotations
 
-import contextlib
-
 import pytest
 
 from relcast.core.errors import Position, PqlError
 from relcast.core.schema import TaskType
-from relcast.pql import check, parse, require_supported, to_text
+from relcast.pql import check, parse, to_text
 from relcast.pql.ast import AggregationKind, ArithmeticOperator, Operator, Query, Unit
 from relcast.pql.catalogue import ERRORS, WARNINGS
 from tests.pql.golden import cases, faults_of, plan_of, strict_faults_of
@@ -58,8 +56,7 @@ def test_a_text_that_is_no_sentence_uses_no_production():
 
 def test_every_code_has_a_fixture():
     shown = {line.split()[1] for case in WRONG + STRICT for line in case.wanted if line[0] == "!"}
-    # The language knows what cannot be trained yet; see test_check.py for this one.
-    assert shown == set(ERRORS) - {"pql.task_not_supported_yet"}
+    assert shown == set(ERRORS)
     warned = {x.split()[1] for case in RIGHT for x in case.wanted if x.startswith("warn ")}
     assert warned == set(WARNINGS)
 
@@ -175,19 +172,6 @@ def _inside(text: str, place: Position) -> None:
     assert 1 <= place.line <= len(lines)
     assert 1 <= place.column <= len(lines[place.line - 1]) + 1
     assert place.length >= 1
-
-
-def test_what_can_be_trained_is_binary_multiclass_and_regression():
-    trainable = set()
-    for case in RIGHT:
-        checked = check(case.text, case.graph)
-        with contextlib.suppress(PqlError):
-            trainable.add(require_supported(checked).task_type.value)
-    assert trainable == {
-        "binary_classification",
-        "multiclass_classification",
-        "regression",
-    }
 
 
 def test_a_parsed_query_knows_where_everything_stands():

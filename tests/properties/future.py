@@ -24,10 +24,9 @@ from relcast.learners.board import Board
 from relcast.learners.contenders import make_baselines
 from relcast.learners.features import FeatureSet
 from relcast.learners.folds import make_folds
-from relcast.learners.protocol import Asked
+from relcast.learners.protocol import Asked, Ranked, Said, ask
 from relcast.pql import CheckedQuery, check
 from relcast.pql.ast import Unit, aggregations
-from relcast.pql.support import SUPPORTED
 from relcast.relations import Relations, build
 from relcast.snapshots import Snapshot
 from relcast.tasks import (
@@ -79,11 +78,6 @@ class Side:
     def step(self) -> int:
         """Days between anchors; windows overlap, so that a small world has many examples."""
         return 3 if Frame.of(self.query).unit is Unit.days else 1
-
-    @property
-    def trains(self) -> bool:
-        """Whether there are learners for the task."""
-        return self.query.task_type in SUPPORTED
 
     def population(self, anchor: int) -> list[Any]:
         """Return the keys of who is there at an anchor, ascending; none where nobody is."""
@@ -147,9 +141,6 @@ def draw_case(seed: int, root: Path, *, refit: bool) -> tuple[Case, list[Fitted]
         try:
             known, latest = _ends(here, db, other, anchor)
             case = Case(here, there, anchor, known, latest, here.population(anchor))
-            if case.keys and not here.trains:
-                here.table(case.latest)
-                return case, []
             if case.keys:
                 whole = fitted(here, case.latest, publish=False)
                 return case, [whole, fitted(here, case.known)] if refit else [whole]
@@ -197,8 +188,7 @@ def fitted(side: Side, end: int, *, publish: bool = True) -> Fitted:
 def moved(seed: int, root: Path, *, refit: bool) -> list[str]:
     """Say what differs between a seed's two databases; nothing should.
 
-    ``refit`` fits on the past of both databases as well, and compares all that was learned. For
-    tasks that nothing trains yet the tables of the past are compared instead, and the features.
+    ``refit`` fits on the past of both databases as well, and compares all that was learned.
     """
     if is_static(seed):
         return moved_still(seed, root)
@@ -332,7 +322,7 @@ def moved_predictions(case: Case, model: Fitted, name: str) -> list[str]:
     sides = (case.here, case.there)
     for learner in model.learners():
         said = [
-            learner.predict(side.relations, side.asked(case.keys, case.anchor), threads=1)
+            _flat(ask(learner, side.relations, side.asked(case.keys, case.anchor), k=8, threads=1))
             for side in sides
         ]
         if _differ(*said).any():
@@ -345,7 +335,17 @@ def moved_predictions(case: Case, model: Fitted, name: str) -> list[str]:
 def _scores(side: Side, model: Fitted, case: Case) -> np.ndarray:
     asked = side.asked(case.keys, case.anchor)
     assert model.model is not None
-    return model.model.predict(side.relations, asked.entity, asked.anchor).values
+    scores = model.model.predict(side.relations, asked.entity, asked.anchor)
+    if scores.items is None:
+        return scores.values
+    return _flat(Ranked(scores.items, scores.values))
+
+
+def _flat(said: Said) -> np.ndarray:
+    """Return what was said of each example as numbers, float64[n, ...]."""
+    if isinstance(said, Ranked):
+        return np.concatenate([said.items, said.scores], axis=1)
+    return said
 
 
 def moved_memory(case: Case, whole: Fitted) -> list[str]:

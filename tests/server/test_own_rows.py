@@ -148,21 +148,27 @@ def test_a_modified_table_is_checked_as_the_sdk_asks(
     assert all(told in e["message"] for e in errors)
 
 
-def test_tasks_without_learners_have_tables_and_no_training(shop: Shop, graph_id: str) -> None:
+def test_a_forecast_is_trained_and_so_is_one_that_only_the_plan_asks_for(
+    shop: Shop, query_name: str, graph_id: str
+) -> None:
     forecast = SPEND.replace(" FOR EACH", " FORECAST 3 TIMEFRAMES FOR EACH").replace("30", "10")
     made = shop.client.post(
         "/api/v1/predictive_queries",
         json={"name": "months", "query_string": forecast, "graph_id": graph_id},
     )
     assert made.json()["task_type"] == "forecasting"
-    refused = assert_problem(shop.client.post("/api/v1/predictive_queries/months/retrain"), 422)
-    assert refused["code"] == "pql.task_not_supported_yet"
     assert_problem(shop.client.post("/api/v1/predictive_queries/months/predict"), 409)
-    plan = {"table": {"forecast_length": 2}}
-    refused = assert_problem(
-        shop.client.post("/api/v1/predictive_queries/spend/retrain", json={"plan": plan}), 422
-    )
-    assert refused["code"] == "pql.task_not_supported_yet"
+    road = "/api/v1/predictive_queries/{}/retrain"
+    quick = {"model": {"run_mode": "debug", "num_experiments": 0}}
+    plan = quick | {"table": {"forecast_length": 2}}
+    for name, options in (("months", quick), (query_name, plan)):
+        made = shop.client.post(road.format(name), json={"plan": options})
+        assert made.status_code < 300, made.text
+        trained = shop.wait(made.json()["id"])
+        assert trained["state"] == "DONE", trained["error"]
+        assert "wape" in trained["result"]["metrics"]["test"]
+        model = shop.platform.model(trained["result"]["model_id"])
+        assert model.task_type == "forecasting"
     job = shop.platform.submit_training_table("months")
     done = shop.wait(job.id)
     assert done["state"] == "DONE", done["error"]

@@ -31,7 +31,6 @@ __all__ = [
     "candidate_features",
     "families",
     "first_baselines",
-    "is_supported",
     "later_baselines",
     "make_baselines",
     "missing",
@@ -68,11 +67,9 @@ class Family:
     @property
     def available(self) -> bool:
         """Whether everything that it needs is installed."""
-        if self.needs is not None and find_spec(self.needs) is None:
+        if find_spec(self.module) is None:
             return False
-        return find_spec(self.module) is not None and hasattr(
-            import_module(self.module), self.function
-        )
+        return self.needs is None or find_spec(self.needs) is not None
 
     def learner(self) -> Learner[Any]:
         """Return the function that trains it."""
@@ -143,11 +140,6 @@ def missing(target: Target) -> list[str]:
         for family in _FAMILIES[target.task_type]
         if family.needs is not None and find_spec(family.needs) is None
     ]
-
-
-def is_supported(task_type: TaskType) -> bool:
-    """Whether a task has baselines of its own."""
-    return task_type in _ONE_LABEL or _FAMILIES[task_type][0].available
 
 
 def candidate_features(

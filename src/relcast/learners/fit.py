@@ -13,14 +13,12 @@ from relcast.learners.contenders import (
     Family,
     families,
     first_baselines,
-    is_supported,
     later_baselines,
 )
 from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
 from relcast.learners.publishing import publish
-from relcast.pql.support import require_supported
 
 if TYPE_CHECKING:
     from relcast.pql.ast import CheckedQuery
@@ -52,11 +50,10 @@ def fit(
         progress: Stages ``Training`` (in trials) and ``Evaluation`` (in steps); reports
             ``{"learner", "trial", "iteration", "metric", "validation"}``.
 
-    Raises ``pql.task_not_supported_yet``, ``model.other_query``, ``model.one_class``,
-    ``model.no_training_rows``, ``model.no_validation_rows``, ``plan.unknown_metric``, and
-    ``Cancelled``.
+    Raises ``model.other_query``, ``model.one_class``, ``model.no_training_rows``,
+    ``model.no_validation_rows``, ``plan.unknown_metric``, and ``Cancelled``.
     """
-    chosen = plan or ModelPlan()
+    chosen = (plan or ModelPlan()).with_inputs_of(table)
     asked = table.query
     if asked.query != query.query:
         raise ModelError(
@@ -64,8 +61,6 @@ def fit(
             code="model.other_query",
             hint="Make the training table of the query that is to be fitted.",
         )
-    if not is_supported(asked.task_type):
-        require_supported(asked)
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
     folds = make_folds(table.examples, asked, chosen.regime, use_weights=chosen.use_weights)
     learners = families(folds.target, chosen)

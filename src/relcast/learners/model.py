@@ -112,6 +112,33 @@ class FittedModel:
         return self.target.task_type
 
     @property
+    def ranks(self) -> bool:
+        """Whether it orders items instead of giving values."""
+        return is_ranked(self.task_type)
+
+    def item_rows(self, relations: Relations, items: Sequence[Any]) -> Index:
+        """Return what ``among`` takes for keys of the item table, or for classes.
+
+        Raises ``predict.unknown_item`` for what is neither.
+        """
+        import pyarrow as pa
+
+        if self.target.items is not None:
+            table = relations.table(self.target.items)
+            rows = table.key_index(pa.array(list(items), table.keys().type)).astype(np.int64)
+        else:
+            place = {name: number for number, name in enumerate(self.target.classes or ())}
+            rows = np.array([place.get(item, -1) for item in items], dtype=np.int64)
+        unknown = [item for item, row in zip(items, rows.tolist(), strict=True) if row < 0]
+        if unknown:
+            raise InvalidRequest(
+                f"There is no item {unknown[0]!r} to rank",
+                code="predict.unknown_item",
+                hint="Name keys of the table whose rows are listed, or classes of the model.",
+            )
+        return rows
+
+    @property
     def metrics(self) -> Evaluation:
         """The evaluation, under the name that notebooks use."""
         return self.evaluation

@@ -122,7 +122,6 @@ class PredictiveQuery:
         """Make the training table, or take ``rows`` (a frame of ENTITY, TIMESTAMP, TARGET, …).
 
         ``plan`` holds options of ``TablePlan``: split, timeframe_step, start_time, end_time, ….
-        Works for every task type, also for those that cannot be trained yet.
         """
         from relcast.tasks import TablePlan, make_training_table, training_table_from_rows
 
@@ -159,15 +158,15 @@ class PredictiveQuery:
         ``plan`` holds further options of ``ModelPlan``: seed, tune_metric, refit_trainval, ….
         """
         from relcast.learners import ModelPlan, fit
-        from relcast.pql import require_supported
 
-        require_supported(self.checked)  # before the work, not after it
         heard = listener(progress)
         if table is None:
             table = self.training_table(progress=heard)
         threads = plan.pop("threads", self.data.settings.threads)
         options = ModelPlan.from_json({"run_mode": run_mode, "threads": threads, **plan})
-        fitted = fit(self.data.relations, self.checked, table, options, heard)
+        # A table's plan may have made a forecast of the same words.
+        asked = table.query if table.query.text == self.text else self.checked
+        fitted = fit(self.data.relations, asked, table, options, heard)
         return Model(fitted, self)
 
     def _under(self, plan: TablePlan) -> CheckedQuery:

@@ -4,7 +4,6 @@
     check(text, graph)             -> CheckedQuery  names, links, types resolved; the task type
     to_text(query)                 -> str           the canonical spelling
     describe(checked)              -> str           plain English
-    require_supported(checked)     -> CheckedQuery  refuses what cannot be trained yet
     tokens(text), complete(text, cursor, graph)     what an editor asks for
 
 ``docs/pql.md`` is the language in words, with the catalogue of its errors.
@@ -16,7 +15,6 @@ from relcast.pql.editor import EditorToken, complete, tokens
 from relcast.pql.parser import parse
 from relcast.pql.printer import to_text
 from relcast.pql.restate import describe
-from relcast.pql.support import require_supported
 
 __all__ = [
     "CheckedQuery",
@@ -26,7 +24,6 @@ __all__ = [
     "complete",
     "describe",
     "parse",
-    "require_supported",
     "to_text",
     "tokens",
 ]

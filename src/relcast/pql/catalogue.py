@@ -44,7 +44,6 @@ ERRORS: Mapping[str, str] = MappingProxyType(
         "pql.forecast_needs_number": "FORECAST stands after a target that is not a number.",
         "pql.not_predictable": "The target is of a kind that cannot be predicted as it is.",
         "pql.extension": "Strict mode refuses what the language of Kumo does not have.",
-        "pql.task_not_supported_yet": "The query is right, but no model can be trained for it yet.",
     }
 )
 
