@@ -152,6 +152,11 @@ class Columns:
         order = np.lexsort((np.arange(len(counts)), -counts))[:most]
         return tuple(array.dictionary[k] for k in order if counts[k] > 0)
 
+    def distinct(self, table: str, column: str) -> int:
+        """Return how many categories a column has among values known at ``until``."""
+        codes = self.relations.table(table).column(column).values[self.known(table, column)]
+        return len(np.unique(codes[codes >= 0]))
+
     def shared(self, table: str, column: str) -> tuple[str, ...]:
         """Return the categories that at least one row in fifty has; of two, one says both."""
         array = self.relations.table(table).column(column)

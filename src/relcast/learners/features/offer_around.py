@@ -25,7 +25,7 @@ def around(o: Offers) -> None:
         for up in o.graph.links_from(down.table):
             if up != down:
                 seed = (Step("latest", down), Step("up", up))
-                _parent(o, 1.5 if down in targets else 3.5, seed)
+                _parent(o, 1.15 if down in targets else 2.4, seed)
     _everybody(o)
     _cohorts(o)
 
@@ -69,7 +69,7 @@ def _cohorts(o: Offers) -> None:
     categories = [
         column
         for column in o.columns.of(table).categories
-        if len(o.columns.vocabulary(table, column)) * _EACH <= known
+        if o.columns.distinct(table, column) * _EACH <= known
     ]
     for number, part in enumerate(o.target.aggregations if o.target else ()):
         if not set(part.down) <= set(o.graph.links) or not o.shares(part.table, part.column):
@@ -96,7 +96,7 @@ def _parent(o: Offers, rank: float, seed: tuple[Step, ...]) -> None:
             continue
         stream = Stream(link.table, seed, (link,))
         near = link.table in tables
-        base = rank if near else rank + 1.2
+        base = rank if near else rank + 0.5
         # Where a parent's rows come all at one moment (a race, a basket), windows are one.
         spread = o.spread(link)
         parts = o.target.aggregations if o.target and o.columns.past_labels else ()
@@ -105,19 +105,19 @@ def _parent(o: Offers, rank: float, seed: tuple[Step, ...]) -> None:
                 holds = Value("holds", part.table, part.column, number=number)
                 o.means(base, stream, holds, o.windows if spread else (ALL,))
                 if spread:
-                    o.recent(base + 0.1, stream, holds, counts=(1, 5), fades=(8,))
+                    o.recent(base, stream, holds, counts=(1, 5), fades=(8,))
                     recipe = Recipe("numbers", "mean", (), stream, holds, o.year().width)
                     o.standing(base + 0.15, stream, recipe)
         for k, column in enumerate(o.numeric(link.table, sorted(filter(None, wanted)))):
             value = Value("own", link.table, column)
             first = near and column in wanted
-            at = base if first else base + 0.5 + 0.1 * k
+            at = base if first else base + 0.3 + 0.05 * k
             if not spread:
                 o.means(at, stream, value, (ALL,))
                 continue
             o.means(at, stream, value, o.some() if not first else o.windows)
             if o.target is not None:
-                o.recent(at + 0.1, stream, value, counts=(1, 5), fades=(8,) if first else ())
+                o.recent(at, stream, value, counts=(1, 5), fades=(8,))
             if first:
                 o.year_so_far(at + 0.1, stream, value)
                 for width in (o.year().width, o.middle().width):

@@ -17,10 +17,10 @@ _SHARED = 0.2
 
 _KINDS: tuple[ValueKind, ...] = ("rank", "relative", "others")
 _LATER: tuple[tuple[float, ValueKind], ...] = (
-    (0.5, "rank"),
-    (0.6, "others"),
-    (0.7, "relative"),
-    (2.0, "ratio"),
+    (0.5, "relative"),
+    (0.6, "rank"),
+    (0.7, "others"),
+    (0.9, "ratio"),
 )
 
 
@@ -38,15 +38,15 @@ def below(o: Offers) -> None:
     for down in dict.fromkeys(d for d in wanted if len(d) > 1):
         _stream(o, 1.1, Stream(down[-1].table, (), down), across=True)
     for place, link in enumerate(links):
-        rank = 1.1 if (link,) in wanted else 2.0 + 0.3 * min(place, 4)
+        rank = 1.1 if (link,) in wanted else 1.35 + 0.15 * min(place, 4)
         _stream(o, rank, Stream(link.table, (), (link,)), across=True)
-        _latest(o, rank + 0.3, link)
+        _latest(o, rank + 0.6, link)
         for second in o.graph.links_to(link.table):
             if second.table == o.entity_table:
                 continue
             if (link, second) not in wanted:
                 stream = Stream(second.table, (), (link, second))
-                _stream(o, rank + 2.0, stream, across=False)
+                _stream(o, rank + 1.5, stream, across=False)
             for third in o.graph.links_to(second.table):
                 down = (link, second, third)
                 if third.table not in (o.entity_table, link.table) and down not in wanted:
@@ -61,9 +61,9 @@ def _stream(o: Offers, rank: float, stream: Stream, *, across: bool) -> None:
     o.timing(rank, stream, Value("own", table))
     for k, column in enumerate(o.numeric(table, wanted)):
         value = Value("own", table, column)
-        o.numbers(rank + 0.1 + 0.05 * k, stream, value, full=column in wanted)
-        if timed and o.target is not None and rank < 2.0:
-            o.year_so_far(rank + 0.2 + 0.05 * k, stream, value)
+        o.numbers(rank + 0.03 * k, stream, value, full=column in wanted)
+        if timed and o.target is not None and rank < 1.3:
+            o.year_so_far(rank + 0.1 + 0.05 * k, stream, value)
     for k, column in enumerate(columns.categories):
         o.codes(rank + 0.2 + 0.05 * k, stream, Value("own", table, column), brief=False)
     if timed and o.target is not None:
@@ -134,13 +134,13 @@ def _beside(
                 if kind == "rank" and inner.kind == "holds":
                     continue
                 value = Value(kind, table, inner.column, (link,), of=inner)
-                o.means(rank + 0.4, stream, value, (o.year(), *o.some()))
-                o.recent(rank + 0.45, stream, value, counts=(1, 5), fades=(8,))
+                o.means(rank + 0.3, stream, value, (o.year(), *o.some()))
+                o.recent(rank + 0.25, stream, value, counts=(1, 5), fades=(8,))
         for k, column in enumerate(c for c in o.numeric(table, wanted) if c not in wanted):
             for late, kind in _LATER:
                 value = Value(kind, table, column, (link,))
-                o.means(rank + late + 0.4 + 0.1 * k, stream, value, (o.middle(), o.year()))
-                o.recent(rank + late + 0.45 + 0.1 * k, stream, value, counts=(1, 5), fades=(8,))
+                o.means(rank + late + 0.3 + 0.05 * k, stream, value, (o.middle(), o.year()))
+                o.recent(rank + late + 0.05 * k, stream, value, counts=(1, 5), fades=(8,))
     if not timed or not o.affordable(link):
         return
     popular = Value("prior", table, None, (link,), below=link, width=YEAR)

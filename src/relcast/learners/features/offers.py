@@ -72,7 +72,7 @@ class Offers:
         """Offer statistics of a number over windows, and of its last values."""
         self.means(rank, stream, value, self.windows if full else self.some())
         self.recent(rank, stream, value, counts=(1, 3, 10), fades=FADES)
-        late = rank + (0.3 if full else 1.5)
+        late = rank + (0.5 if full else 1.2)
         for window in self.some():
             for measure in ("sum", "std", "min", "max"):
                 self.measure(late, stream, value, measure, window)
@@ -84,10 +84,11 @@ class Offers:
             self.add(late, name, recipe, value, short.label)
 
     def means(self, rank: float, stream: Stream, value: Value, windows: Sequence[Window]) -> None:
-        for window in windows:
-            if window.width >= 0 and not self.timed(stream.table):
-                continue
-            self.measure(rank, stream, value, "mean", window)
+        """Offer means over windows, those of a middling length and of a year first."""
+        first = (self.middle(), self.year())
+        for window in dict.fromkeys(windows):
+            late = 0.0 if window in first or len(windows) == 1 else 0.2
+            self.measure(rank + late, stream, value, "mean", window)
 
     def measure(
         self, rank: float, stream: Stream, value: Value, measure: str, window: Window
@@ -116,17 +117,17 @@ class Offers:
             recipe = Recipe("recent", "last", (), stream, value, other=count)
             label = "the last row" if count == 1 else f"the last {count} rows"
             name = f"last {what}{of}" if count == 1 else f"mean of {what} over {label}{of}"
-            self.add(rank + 0.02 + 0.3 * (k > 0 and len(counts) < 3), name, recipe, value, label)
+            self.add(rank + 0.15 + 0.05 * k, name, recipe, value, label)
         timed = [w for w in self.windows if w.width >= 0]
         for window in timed[len(timed) // 2 :: 2][: len(fades) - 1]:
             recipe = Recipe("recent", "half-life", (), stream, value, other=window.width)
             half = window.label.removeprefix("the last ")
             name = f"mean of {what}{of}, weights halving every {half}"
-            self.add(rank + 0.1, name, recipe, value, None)
+            self.add(rank, name, recipe, value, None)
         for fade in fades:
             recipe = Recipe("recent", "fade", (), stream, value, other=fade)
             name = f"mean of {what}{of}, weights halving every {fade} rows"
-            self.add(rank + 0.05, name, recipe, value, None)
+            self.add(rank + (0.0 if fade == max(fades) else 0.15), name, recipe, value, None)
 
     def codes(self, rank: float, stream: Stream, value: Value, *, brief: bool) -> None:
         """Offer shares of the frequent categories, how many there are, and the last."""
