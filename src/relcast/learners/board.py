@@ -154,6 +154,8 @@ class Board:
             calibrate=self.plan.calibrate,
             losses=self.plan.losses,
             patience=self.plan.patience,
+            lag_timesteps=self.plan.lag_timesteps,
+            year_over_year=self.plan.year_over_year,
             leave_out=left_out(self.plan.leave_out, self.relations.graph),
             allow_mutable=self.plan.allow_mutable,
         )

@@ -36,3 +36,14 @@ class Deadline:
         if self.wall is not None and time.monotonic() > self.wall:
             return True
         return self.processor is not None and time.process_time() > self.processor
+
+    def part(self, share: float) -> Deadline:
+        """Return the deadline after this share, between 0 and 1, of the time that is left."""
+        wall = processor = None
+        if self.wall is not None:
+            now = time.monotonic()
+            wall = now + share * max(0.0, self.wall - now)
+        if self.processor is not None:
+            now = time.process_time()
+            processor = now + share * max(0.0, self.processor - now)
+        return Deadline(wall, processor)

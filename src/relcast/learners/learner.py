@@ -38,6 +38,9 @@ class Settings:
             takes its own, too, where it has none of them.
         patience: Iterations or epochs without improvement after which a trial ends; None leaves it
             to the learner.
+        lag_timesteps: Of a forecast, how many of the last windows are inputs by themselves; None
+            leaves it to the learner.
+        year_over_year: Of a forecast, whether the year before may be an input; None is as True.
         leave_out: (table, column) of columns that may not be read as inputs. The features of a
             ``Work`` are without them already.
         allow_mutable: Whether columns that are overwritten in place may be read at anchors of the
@@ -52,6 +55,8 @@ class Settings:
     calibrate: bool = True
     losses: tuple[str, ...] | None = None
     patience: int | None = None
+    lag_timesteps: int | None = None
+    year_over_year: bool | None = None
     leave_out: frozenset[tuple[str, str]] = frozenset()
     allow_mutable: bool = False
 

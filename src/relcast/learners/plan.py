@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from relcast.core.errors import InvalidRequest, nearest
 from relcast.core.options import first_misfit
 from relcast.core.schema import TaskType
 from relcast.learners.metrics import check_metrics, default_metrics, default_tune_metric
+
+if TYPE_CHECKING:
+    from relcast.tasks import TrainingTable
 
 __all__ = ["LEARNERS", "LOSSES", "Budget", "ModelPlan", "Regime", "RunMode", "free_threads"]
 
@@ -104,6 +107,10 @@ class ModelPlan:
         losses: What learners may minimise, of ``LOSSES``; a learner that has none of them takes its
             own. None leaves it to them.
         patience: Iterations or epochs without improvement after which a trial ends.
+        lag_timesteps: Of a forecast, how many of the last windows are inputs by themselves, beside
+            what sums them up. None takes what the training table says, or eight.
+        year_over_year: Of a forecast, whether the year before is an input: True or None wherever
+            the data shows one, False never. None takes what the training table says first.
         leave_out: Columns, ``table.column``, that no learner may read as an input.
         use_weights: Whether the weights of the training table count in training.
         allow_mutable: Whether columns that are overwritten in place may be read at anchors of the
@@ -127,6 +134,8 @@ class ModelPlan:
     learners: tuple[str, ...] | None = None
     losses: tuple[str, ...] | None = None
     patience: int | None = None
+    lag_timesteps: int | None = None
+    year_over_year: bool | None = None
     leave_out: tuple[str, ...] = ()
     use_weights: bool = True
     allow_mutable: bool = False
@@ -150,6 +159,7 @@ class ModelPlan:
             "threads": 1,
             "bootstrap_resamples": 1,
             "patience": 1,
+            "lag_timesteps": 0,
             "seed": 0,
         }
         for name, low in smallest.items():
@@ -196,6 +206,18 @@ class ModelPlan:
         """Return the metric that decides between models."""
         name = self.tune_metric or default_tune_metric(task_type)
         return check_metrics(task_type, (name,))[0]
+
+    def with_inputs_of(self, table: TrainingTable) -> ModelPlan:
+        """Return the plan with what a training table says of a forecast's inputs, where it is None.
+
+        ``lag_timesteps`` and ``year_over_year``.
+        """
+        lags, year = self.lag_timesteps, self.year_over_year
+        return replace(
+            self,
+            lag_timesteps=table.lag_timesteps if lags is None else lags,
+            year_over_year=table.year_over_year if year is None else year,
+        )
 
     def thread_count(self) -> int:
         return free_threads() if self.threads is None else self.threads

@@ -103,7 +103,8 @@ def make_training_table(
             return _static(labeller, relations, plan, split)
         frame = frame_of(query, relations)
         case = Situation(query, frame, data_range(session, query), plan, clock)
-        return _temporal(labeller, relations, case, split, stage, memory)
+        table = _temporal(labeller, relations, case, split, stage, memory)
+        return replace(table, lag_timesteps=plan.lag_timesteps, year_over_year=plan.year_over_year)
 
 
 def _temporal(

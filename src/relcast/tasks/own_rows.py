@@ -110,7 +110,8 @@ def training_table_from_rows(
     else:
         examples = replace(examples, split=_named_splits(rows, split_column)[places])
         found = replace(found, warnings=_overlap(relations, query, examples))
-    return finish(snapshot.id, relations, query, _ordered(examples), found)
+    table = finish(snapshot.id, relations, query, _ordered(examples), found)
+    return replace(table, lag_timesteps=plan.lag_timesteps, year_over_year=plan.year_over_year)
 
 
 def prediction_table_from_rows(
@@ -176,6 +177,8 @@ def read_saved(
         report=TrainingTableReport.from_json(details["report"]),
         entity_keys=relations.table(query.entity_table).keys(),
         item_keys=item_keys_of(query, relations),
+        lag_timesteps=details.get("lag_timesteps"),
+        year_over_year=details.get("year_over_year"),
     )
 
 

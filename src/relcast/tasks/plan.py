@@ -33,6 +33,10 @@ class TablePlan:
             least this long before it. None or 0 is nothing.
         forecast_length: How many windows a forecast predicts, as ``FORECAST n TIMEFRAMES`` says;
             the checker takes it (``check(..., forecast_length=n)``). None leaves it to the query.
+        lag_timesteps: Of a forecast, how many of the last windows are inputs by themselves, beside
+            what sums them up; None leaves it to the learner. The table's rows do not depend on it.
+        year_over_year: Of a forecast, whether the year before is an input: True or None wherever
+            the data shows one, False never.
         weight_column: A column of the entity table that weighs its examples.
         seed: Of every shuffle.
         allow_mutable: Whether WHERE may read columns that are overwritten in place as if they had
@@ -49,6 +53,8 @@ class TablePlan:
     seed: int = 0
     forecast_length: int | None = None
     allow_mutable: bool = False
+    lag_timesteps: int | None = None
+    year_over_year: bool | None = None
 
     def __post_init__(self) -> None:
         """Raise ``task.invalid_plan`` when a value has the wrong type or is out of range."""
@@ -64,7 +70,7 @@ class TablePlan:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise _invalid(name, value, "Give a whole number above 0.")
-        for name in ("train_start_offset", "train_end_offset"):
+        for name in ("train_start_offset", "train_end_offset", "lag_timesteps"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise _invalid(name, value, "Give a whole number, 0 or above.")

@@ -37,6 +37,7 @@ class TrainingTable:
         report: What is in the table and what was dropped.
         entity_keys: The primary key of every row of the entity table.
         item_keys: For links, the primary key of every row of the table whose rows are listed.
+        lag_timesteps, year_over_year: What the plan says of a forecast's inputs, for who trains.
     """
 
     query: CheckedQuery
@@ -45,6 +46,8 @@ class TrainingTable:
     report: TrainingTableReport
     entity_keys: pa.Array = field(repr=False)
     item_keys: pa.Array | None = field(default=None, repr=False)
+    lag_timesteps: int | None = None
+    year_over_year: bool | None = None
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -103,6 +106,8 @@ class TrainingTable:
             "task_type": self.query.task_type.value,
             "classes": None if classes is None else list(classes),
             "report": self.report.to_json(),
+            "lag_timesteps": self.lag_timesteps,
+            "year_over_year": self.year_over_year,
         }
         write_table(self.to_arrow(), Path(path), details)
 

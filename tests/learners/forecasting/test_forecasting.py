@@ -277,3 +277,45 @@ def test_many_entities_need_bounded_memory(
     assert max(seen) == 64
     monkeypatch.undo()
     assert (small == trained.model.predict(world.relations, asked, threads=1)).all()
+
+
+def test_lags_and_the_year_are_what_the_plan_says(tmp_path: Path) -> None:
+    from relcast.learners.forecasting.preparing import make_reader
+    from relcast.learners.plan import ModelPlan
+    from relcast.tasks import TablePlan, TrainingTable, make_training_table
+
+    world = weekly(tmp_path, shops=3, days=300)
+    query = world.query(SALES.replace("0, 1, days", "0, 7, days"))
+    folds = world.folds(query.text)
+    work = world.work(query.text, folds)
+    reader = make_reader(world.relations, query, work.features, work.train)
+    lags = [name for name in reader.names if name.endswith("windows back")]
+    assert len(lags) == 8
+    given = (world.relations, query, work.features, work.train)
+    few = make_reader(*given, newest=2)
+    assert [name for name in few.names if name.endswith("windows back")] == lags[:2]
+    assert not [n for n in make_reader(*given, newest=0).names if n.endswith("windows back")]
+
+    plan = TablePlan(lag_timesteps=2, year_over_year=False)
+    table = make_training_table(world.snapshot, world.relations, query, plan)
+    table.save(tmp_path / "table.parquet")
+    table = TrainingTable.load(tmp_path / "table.parquet", world.snapshot, world.relations, query)
+    options = ModelPlan(lag_timesteps=5).with_inputs_of(table)
+    assert (options.lag_timesteps, options.year_over_year) == (5, False)
+    assert ModelPlan().with_inputs_of(table).lag_timesteps == 2
+
+
+def test_the_year_is_read_where_the_data_shows_one_unless_it_may_not_be(tmp_path: Path) -> None:
+    from relcast.learners.forecasting.preparing import make_reader
+
+    world = weekly(tmp_path, shops=3, days=600)
+    query = world.query(SALES.replace("0, 1, days", "0, 7, days"))
+    folds = world.folds(query.text)
+    work = world.work(query.text, folds)
+    given = (world.relations, query, work.features, work.train)
+    year = make_reader(*given)
+    assert [(season.name, season.length) for season in year.seasons] == [("year", 52)]
+    assert any("one year (52 windows) before" in name for name in year.names)
+    without = make_reader(*given, years=False)
+    assert without.seasons == ()
+    assert not any("year" in name for name in without.steps.names)

@@ -31,7 +31,10 @@ _LARGEST = float(np.finfo(np.float64).max)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One part of a blend: what it was asked for, and one booster, or one for each step."""
+    """One part of a blend: what it was asked for, and one booster, or one for each step.
+
+    Without a booster it is what its base says.
+    """
 
     frame: Frame
     texts: tuple[str, ...]
@@ -41,7 +44,12 @@ class Member:
 
 
 def scores_of(boosters: Sequence[Any], batch: Batch, frame: Frame, threads: int) -> Float:
-    """Return raw scores of every step, float64[n, h], of one booster or of one per step."""
+    """Return raw scores of every step, float64[n, h], of one booster or of one per step.
+
+    Zero without a booster.
+    """
+    if not boosters:
+        return np.zeros((len(batch.level), batch.horizon))
     if len(boosters) == 1:
         values = batch.matrix(relative=frame.relative)
         return boosting.raw_scores(boosters[0], values, threads).reshape(-1, batch.horizon)
@@ -294,7 +302,7 @@ class ForecastModel:
         members = []
         for number, entry in enumerate(config["members"]):
             count, weight = int(entry["boosters"]), float(entry["weight"])
-            if count not in (1, target.horizon) or not 0 < weight <= 1:
+            if count not in (0, 1, target.horizon) or not 0 < weight <= 1:
                 raise ValueError("a member of a forecast has an impossible number or weight")
             members.append(
                 Member(

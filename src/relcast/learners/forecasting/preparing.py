@@ -39,14 +39,23 @@ _FLOOR_OF_LEVEL = 0.05
 _LOOKED_AT = 20_000
 """(Example, step) rows that rules are chosen on."""
 _DECIDING_ANCHORS = 8
+_NEWEST = 8
 
 
 def make_reader(
-    relations: Relations, query: CheckedQuery, features: FeatureSet, train: Fold
+    relations: Relations,
+    query: CheckedQuery,
+    features: FeatureSet,
+    train: Fold,
+    *,
+    newest: int | None = None,
+    years: bool = True,
 ) -> Reader:
     """Return the reader of a query with all columns and all features.
 
-    How far back it looks is what the training side's data spans; nothing later is read.
+    How far back it looks is what the training side's data spans; nothing later is read. ``newest``
+    is how many of the last windows are columns by themselves (None: eight); without ``years`` no
+    rhythm of the year is looked for.
     """
     if features.target is None:
         features = replace(features, target=WindowTarget.of(query.query.target))
@@ -61,8 +70,9 @@ def make_reader(
     size = float(np.abs(train.label).mean())
     reader = Reader(
         grid=grid,
-        seasons=grid.seasons(reach),
+        seasons=tuple(s for s in grid.seasons(reach) if years or s.name != "year"),
         reach=reach,
+        newest=min(_NEWEST if newest is None else newest, reach),
         least=_FLOOR_OF_LEVEL * size if 0 < size < np.inf else 1.0,
         otherwise=float(np.median(train.label)),
         features=features,

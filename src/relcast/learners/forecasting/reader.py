@@ -72,6 +72,7 @@ class Reader:
         grid: The windows.
         seasons: The rhythms that are looked at.
         reach: Windows that are looked back on.
+        newest: How many of the last windows are columns by themselves, at most ``reach``.
         least: The least level of an example.
         otherwise: What rules say of an entity without a past.
         features: The entity's features; may be none. Holds the target's shape.
@@ -81,6 +82,7 @@ class Reader:
     grid: Grid
     seasons: tuple[Season, ...]
     reach: int
+    newest: int
     least: float
     otherwise: float
     features: FeatureSet
@@ -92,7 +94,7 @@ class Reader:
 
     @cached_property
     def steps(self) -> StepColumns:
-        return StepColumns(self.grid, self.seasons, self.reach)
+        return StepColumns(self.grid, self.seasons, self.reach, self.newest)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,6 +173,7 @@ class Reader:
             "grid": self.grid.to_json(),
             "seasons": [[season.name, season.length] for season in self.seasons],
             "reach": self.reach,
+            "newest": self.newest,
             "least": self.least,
             "otherwise": self.otherwise,
             "features": self.features.to_json(),
@@ -184,6 +187,7 @@ class Reader:
             grid=Grid.from_json(obj["grid"]),
             seasons=tuple(Season(str(name), int(length)) for name, length in obj["seasons"]),
             reach=int(obj["reach"]),
+            newest=int(obj["newest"]),
             least=float(obj["least"]),
             otherwise=float(obj["otherwise"]),
             features=FeatureSet.from_json(obj["features"]),
@@ -193,6 +197,7 @@ class Reader:
             reader.grid.horizon != horizon
             or reader.grid.length < 1
             or not 1 <= reader.reach <= 10_000
+            or not 0 <= reader.newest <= reader.reach
             or not 0 < reader.least < np.inf
             or not np.isfinite(reader.otherwise)
             or any(season.length < 2 for season in reader.seasons)

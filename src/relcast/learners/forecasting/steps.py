@@ -21,7 +21,6 @@ Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
 
-_NEWEST = 8
 _MEANS = (2, 4, 8, 13, 26, 52)
 _FADES = (0.2, 0.5)
 _SHORT = 60
@@ -47,11 +46,13 @@ class StepColumns:
         grid: The windows.
         seasons: The rhythms that are looked at.
         reach: Windows that are looked back on.
+        newest: How many of the last windows are columns by themselves.
     """
 
     grid: Grid
     seasons: tuple[Season, ...]
     reach: int
+    newest: int
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ class StepColumns:
             if season.length > 3:
                 found.append((f"mean of the target around one {name} before the step", True))
                 found.append((f"growth of the target since one {name} before", False))
-        found += [(f"target {k + 1} windows back", True) for k in self.newest]
+        found += [(f"target {k + 1} windows back", True) for k in range(self.newest)]
         found += [(f"mean of the target over {k} windows", True) for k in self.means]
         found += [
             (f"mean of the target, fading by {int(100 * f)} % a window", True) for f in _FADES
@@ -95,11 +96,6 @@ class StepColumns:
             ("mean of the target over all windows", True),
             ("level of the target", False),
         ]
-
-    @property
-    def newest(self) -> range:
-        """Which lags are columns of their own."""
-        return range(min(_NEWEST, self.reach))
 
     @property
     def means(self) -> list[int]:
@@ -170,7 +166,7 @@ def _still(columns: StepColumns, lags: Float, level: Float) -> Float:
     mean = mean_back(lags, _LEVEL)
     squares = np.where(there[:, :_LEVEL], (recent - mean[:, None]) ** 2, 0.0).sum(axis=1)
     some[some == 0] = np.nan
-    found = [lags[:, k] for k in columns.newest]
+    found = [lags[:, k] for k in range(columns.newest)]
     found += [mean_back(lags, k) for k in columns.means]
     found += [_faded(lags, there, fade) for fade in _FADES]
     found += [

@@ -169,7 +169,7 @@ class _Bench:
                 data,
                 check,
                 iterations=min(plan.iterations, 600),
-                patience=plan.patience,
+                patience=settings.patience or plan.patience,
                 seed=settings.seed + k,
                 threads=settings.threads,
                 deadline=settings.deadline,

@@ -101,6 +101,10 @@ def _table_plan(plan: dict[str, Any]) -> TrainingTableGenerationPlan:
         found = plan.get(name)
         return InferredType.VALUE if found is None else found
 
+    def missing(name: str) -> Any:
+        found = plan.get(name)
+        return MissingType.VALUE if found is None else found
+
     return TrainingTableGenerationPlan(
         split=plan.get("split") or InferredType.VALUE,
         train_start_offset=value("train_start_offset"),
@@ -109,6 +113,8 @@ def _table_plan(plan: dict[str, Any]) -> TrainingTableGenerationPlan:
         end_time=value("end_time"),
         timeframe_step=value("timeframe_step"),
         forecast_length=plan.get("forecast_length") or MissingType.VALUE,
+        lag_timesteps=missing("lag_timesteps"),
+        year_over_year=missing("year_over_year"),
         weight_col=plan.get("weight_column"),
     )
 

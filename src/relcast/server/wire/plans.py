@@ -49,8 +49,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def suggest_table_plan(query: CheckedQuery, graph: Graph) -> TrainingTableGenerationPlan:
     """Return the training table plan of a query, as it is when nobody touches it.
 
-    Options that a task does not have, and those that do nothing here (lags of a forecast), say
-    ``"???"``.
+    Options that a task does not have, and those that are left to the learner (lags of a forecast),
+    say ``"???"``.
     """
     if not query.temporal:
         timed = graph.table(query.entity_table).time_column is not None
@@ -76,8 +76,8 @@ def table_plan_of(
     """Return our plan of a training table; raises ``task.invalid_plan``.
 
     A split that is still the ``suggested`` one is nobody's wish: it stays free to be another where
-    it does not fill three splits. ``lag_timesteps`` and ``year_over_year`` are taken and do
-    nothing: our learners see the whole past of an entity.
+    it does not fill three splits. ``lag_timesteps`` and ``year_over_year`` go with the table to the
+    forecasting learner.
     """
     split = _given(plan.split)
     if suggested is not None and split == suggested.split:
@@ -91,6 +91,8 @@ def table_plan_of(
         train_end_offset=_given(plan.train_end_offset),
         forecast_length=_given(plan.forecast_length),
         weight_column=_given(plan.weight_col),
+        lag_timesteps=_given(plan.lag_timesteps),
+        year_over_year=_given(plan.year_over_year),
     )
 
 
