@@ -47,12 +47,17 @@ class Database:
     times: dict[str, str | None] = field(default_factory=dict)
     ends: dict[str, str | None] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    late: dict[str, dict[str, dict[str, object]]] = field(default_factory=dict)
+    """By table and column, when values are known: ``known_at``, ``known_after``, ``mutable``."""
 
     def graph(self) -> Graph:
         tables = {
             name: Table(
                 name=name,
-                columns=tuple(Column(c, *_STYPES[k]) for c, k in kinds.items()),
+                columns=tuple(
+                    Column(c, *_STYPES[k], **self.late.get(name, {}).get(c, {}))
+                    for c, k in kinds.items()
+                ),
                 primary_key=self.keys.get(name),
                 time_column=self.times.get(name),
                 end_time_column=self.ends.get(name),

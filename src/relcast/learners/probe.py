@@ -166,12 +166,17 @@ def _perturbed_table(
 ) -> TableArrays:
     roles = {table.table.time_column, table.table.end_time_column, table.table.primary_key}
     columns = dict(table.columns)
+    clocks = _clocks(table)
     for name, column in columns.items():
         if not len(column.values) or name in roles:
             continue
         known = table.value_known(name)
         rows = later if known is None else np.union1d(later, np.flatnonzero(known > moment))
-        if len(rows):
+        if not len(rows):
+            continue
+        if name in clocks:
+            columns[name] = _perturbed_clock(column, rows, moment, rng)
+        else:
             columns[name] = _perturbed_column(column, rows, rng)
     end_time = table.end_time
     if end_time is not None and table.table.end_time_column is not None:
@@ -181,6 +186,26 @@ def _perturbed_table(
         role = table.table.end_time_column
         columns[role] = replace(columns[role], values=end_time)
     return replace(table, columns=columns, end_time=end_time)
+
+
+def _clocks(table: TableArrays) -> set[str | None]:
+    """Return the columns that say when others are known."""
+    columns = table.table.columns
+    delays = {c.known_after.column for c in columns if c.known_after is not None}
+    return delays | {c.known_at for c in columns}
+
+
+def _perturbed_clock(
+    column: ColumnArray, later: Index, moment: int, rng: np.random.Generator
+) -> ColumnArray:
+    """Move what is known later than ``moment``, and let it stay later."""
+    values = np.array(column.values)
+    ahead = rng.integers(1, 1000, len(later))
+    if column.kind == "time":
+        values[later] = moment + ahead * _DAY
+    elif column.kind == "number":
+        values[later] = values[later] + ahead.astype(values.dtype)
+    return replace(column, values=values)
 
 
 def _perturbed_column(column: ColumnArray, later: Index, rng: np.random.Generator) -> ColumnArray:

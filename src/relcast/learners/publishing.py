@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from relcast.core.progress import Stage
 from relcast.core.schema import TaskType
+from relcast.learners.assumed import assumed
 from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
 from relcast.learners.contenders import missing
@@ -67,6 +68,7 @@ def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
         seed=plan.seed,
         threads=board.threads,
         again=board.regenerate,
+        assumed=assumed(relations, query, allow_mutable=plan.allow_mutable).to_json(),
     )
     evaluation = replace(evaluation, verdict=certificate.verdict(evaluation.verdict))
     stage.update(4, detail="holdout")

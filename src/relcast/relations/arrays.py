@@ -193,13 +193,18 @@ class LinkArrays:
 
 @dataclass(frozen=True)
 class Relations:
-    """A snapshot's tables and links as arrays; safe to share between threads (read-only)."""
+    """A snapshot's tables and links as arrays; safe to share between threads (read-only).
+
+    ``proposals`` are, by table, the columns that seem to be known later than their rows, though
+    nobody said so: ``column``, ``known_at`` and ``reason``.
+    """
 
     snapshot_id: str
     graph: Graph
     path: Path
     tables: Mapping[str, TableArrays]
     links: Mapping[Link, LinkArrays]
+    proposals: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def table(self, name: str) -> TableArrays:
         """Return a table's arrays, or raise ``schema.unknown_table`` with a near name."""
@@ -255,7 +260,8 @@ class Relations:
                 child=load_array(where / "child.npy"),
                 child_time=load_array(where / "child_time.npy") if entry["timed"] else None,
             )
-        return cls(manifest["snapshot_id"], graph, path, tables, links)
+        proposals = manifest.get("proposals", {})
+        return cls(manifest["snapshot_id"], graph, path, tables, links, proposals)
 
 
 def _load_table(root: Path, table: Table, entry: Mapping[str, Any], file: Path) -> TableArrays:

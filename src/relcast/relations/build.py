@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,10 @@ def _write(snapshot: Snapshot, parquet: Mapping[str, Path], root: Path) -> None:
         "format": FORMAT,
         "snapshot_id": snapshot.id,
         "graph": snapshot.graph.to_json(),
+        "proposals": {
+            name: [asdict(found) for found in table.report.late]
+            for name, table in snapshot.tables.items()
+        },
         "tables": tables,
         "links": links,
     }
