@@ -140,9 +140,9 @@ class Labels:
 
 
 def labels_of(
-    relations: Relations, query: CheckedQuery, table: str, until: int | None, most: int
+    relations: Relations, query: CheckedQuery, table: str, until: int | None
 ) -> list[Label]:
-    """Return at most ``most`` labels of a table's rows: own columns, links, columns behind links.
+    """Return the labels of a table's rows: own columns, links, columns behind links.
 
     Columns whose values are not known with their row, and rows that come and go, are left out.
     """
@@ -177,16 +177,16 @@ def labels_of(
             above = relations.table(second.to)
             if above.time is None and above.end_time is None:
                 found.append(Label(table, (link, second), None))
-    return found[:most]
+    return found
 
 
 def numbers_of(
-    relations: Relations, query: CheckedQuery, table: str, until: int | None, most: int
+    relations: Relations, query: CheckedQuery, table: str, until: int | None
 ) -> list[str]:
-    """Return at most ``most`` number columns of a table that are known with their row."""
+    """Return the number columns of a table that are known with their row."""
     names = Columns(relations, query, until).of(table).numbers
     schema = relations.graph.table(table)
-    return [name for name in names if _settled(schema.column(name))][:most]
+    return [name for name in names if _settled(schema.column(name))]
 
 
 def _static_targets(query: CheckedQuery) -> list[Any]:

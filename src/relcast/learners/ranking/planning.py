@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from relcast.core.schema import TaskType
@@ -11,15 +9,12 @@ from relcast.learners.features import FeatureSet
 from relcast.learners.features.windows import YEAR, Window, choose, typical_gap
 from relcast.learners.learner import Work
 from relcast.learners.ranking.cohorts import Cohort
-from relcast.learners.ranking.content import labels_of, numbers_of
+from relcast.learners.ranking.content import Label, labels_of, numbers_of
 from relcast.learners.ranking.links import Links, word_of
 from relcast.learners.ranking.scene import Question, Scene
 from relcast.learners.ranking.traits import PairPlan
 from relcast.pql.ast import Aggregation, AggregationKind, CheckedQuery, ColumnRef, Query
 from relcast.relations import NOT_A_TIME
-
-if TYPE_CHECKING:
-    from relcast.relations import Relations
 
 __all__ = ["plan_pairs"]
 
@@ -41,17 +36,19 @@ def plan_pairs(work: Work, question: Question, scene: Scene, *, vectors: bool) -
     entity = work.features.select(range(min(_ENTITY_FEATURES, len(work.features.features))))
     labels, numbers = [], []
     if items.table is not None and temporal:
-        labels = labels_of(relations, query, items.table, until, _LABELS)
-        numbers = numbers_of(relations, query, items.table, until, _NUMBERS)
-    mine = labels_of(relations, query, query.entity_table, until, _COHORTS)
-    cohorts = [Cohort("entity", label) for label in mine]
+        labels = _labels(work, items.table, until)[:_LABELS]
+        names = numbers_of(relations, query, items.table, until)
+        left_out = work.settings.leave_out
+        numbers = [n for n in names if (items.table, n) not in left_out][:_NUMBERS]
+    mine = _labels(work, query.entity_table, until)
+    cohorts = [Cohort("entity", label) for label in mine[:_COHORTS]]
     if temporal:
         named = [label for label in labels if label.sign is None][: _COHORTS - 1]
         cohorts += [Cohort("before", label) for label in (None, *named)]
         both = {spec.down[-1], spec.up}
         own = [
             label
-            for label in labels_of(relations, query, spec.table, until, 2 * _COHORTS)
+            for label in _labels(work, spec.table, until)
             if not (label.path and label.path[0] in both) and len(label.path) < 2
         ]
         cohorts += [Cohort("link", label) for label in own[:_COHORTS]]
@@ -80,7 +77,7 @@ def plan_pairs(work: Work, question: Question, scene: Scene, *, vectors: bool) -
         vectors=vectors,
         classes=classes,
         entity=entity if entity.features else None,
-        items=_item_features(relations, query, until),
+        items=_item_features(work, until),
         stale=stale,
     )
 
@@ -114,10 +111,21 @@ def _windows(links: Links, until: int | None, question: Question) -> tuple[Windo
     return tuple(found[k] for k in kept)
 
 
-def _item_features(
-    relations: Relations, query: CheckedQuery, until: int | None
-) -> FeatureSet | None:
+def _labels(work: Work, table: str, until: int | None) -> list[Label]:
+    """Return the labels of a table's rows that may be read."""
+    left_out = work.settings.leave_out
+    found = labels_of(work.relations, work.query, table, until)
+    return [
+        label
+        for label in found
+        if (label.holder, label.column) not in left_out
+        and not any((link.table, link.foreign_key) in left_out for link in label.path)
+    ]
+
+
+def _item_features(work: Work, until: int | None) -> FeatureSet | None:
     """Return features of items: what is generated for counting an item's links."""
+    relations, query, settings = work.relations, work.query, work.settings
     target = query.query.target
     if not isinstance(target, Aggregation) or target.items is None or query.items is None:
         return None
@@ -135,5 +143,16 @@ def _item_features(
         task_type=TaskType.REGRESSION,
         temporal=query.temporal,
     )
-    found = FeatureSet.generate(relations, asked, budget=_ITEM_FEATURES, until=until)
-    return found if found.features else None
+    found = FeatureSet.generate(
+        relations,
+        asked,
+        budget=_ITEM_FEATURES,
+        until=until,
+        allow_mutable=settings.allow_mutable,
+    )
+    kept = [
+        place
+        for place, f in enumerate(found.features)
+        if f.column is None or (f.table, f.column) not in settings.leave_out
+    ]
+    return found.select(kept) if kept else None

@@ -234,7 +234,7 @@ class _Trainer:
             began = time.perf_counter()
             found = grow(
                 config, train, valid,
-                iterations=budget.iterations, patience=_PATIENCE, at=_AT,
+                iterations=budget.iterations, patience=work.settings.patience or _PATIENCE, at=_AT,
                 seed=self.seed + number, threads=self.threads, deadline=deadline,
                 report=partial(self._tell, number),
             )  # fmt: skip
