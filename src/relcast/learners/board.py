@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from relcast.core.progress import Silent, Stage
+from relcast.learners.blending import greedy_weights
 from relcast.learners.catalogue import make_catalogue
 from relcast.learners.contenders import Family, candidate_features
 from relcast.learners.deadline import Deadline
@@ -21,9 +22,16 @@ from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
 from relcast.learners.learner import Settings, Trained, Work
 from relcast.learners.leaving_out import left_out, without
-from relcast.learners.metrics import Catalogue, is_ranked, largest_k, metrics_of
+from relcast.learners.metrics import (
+    Catalogue,
+    is_greater_better,
+    is_ranked,
+    largest_k,
+    metrics_of,
+)
+from relcast.learners.mixture import mixed, mixture_of
 from relcast.learners.plan import ModelPlan
-from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask
+from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask, is_ranker
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -195,6 +203,42 @@ class Board:
         self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
         self.step(f"{family.name}: trained", budget.experiments)
         return contender
+
+    def blend(self) -> None:
+        """Blend the learners where a weighted mean of them validates better than each."""
+        members = [c for c in self.learned if not is_ranker(c.model)]
+        if len(members) < 2:
+            return
+        began, target, fold = time.monotonic(), self.folds.target, self.folds.validation
+        said = [cast("Float", c.said["validation"]) for c in members]
+        sign = -1.0 if is_greater_better(self.metric) else 1.0
+
+        def loss(weights: Float) -> float:
+            value = self.value(fold, mixed(target, said, weights))
+            return np.nan if value is None else sign * value
+
+        # Unit vectors in the place of raw scores: a mean of them is the weights of a blend.
+        weights = greedy_weights(list(np.eye(len(members))), loss)
+        if weights.max() == 1.0:
+            return
+        model = mixture_of(target, weights, [cast("Predictor", c.model) for c in members])
+        both = {
+            name: mixed(target, [cast("Float", c.said[name]) for c in members], weights)
+            for name in self.folds.held_out()
+        }
+        honest = [c.validation_of for c in members if c.validation_of != "published model"]
+        contender = Contender(
+            "blend",
+            model,
+            dict(both),
+            self.value(fold, both["validation"]),
+            honest[0] if honest else "published model",
+            {"weights": {c.model.name: float(w) for c, w in zip(members, weights, strict=True)}},
+        )
+        self.learned.append(contender)
+        entry = Entry("blend", model.name, contender.value, time.monotonic() - began)
+        self._entries.append((entry, contender))
+        self._report("blend", model.name, None, None, self.metric, contender.value)
 
     def best_baseline(self) -> Contender:
         """Return the baseline that is best on validation; the first of equals."""

@@ -107,6 +107,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "history": ("relcast.learners.baselines", "unpack"),
     "window": ("relcast.learners.baselines", "unpack"),
     "trees": ("relcast.learners.trees", "TreeModel.unpack"),
+    "mixture": ("relcast.learners.mixture", "unpack"),
     "linear": ("relcast.learners.linear", "unpack"),
     "gnn": ("relcast.learners.gnn", "unpack"),
     "forecast": ("relcast.learners.forecasting", "unpack"),

@@ -97,9 +97,10 @@ def _fill(board: Board, learners: Sequence[Family]) -> None:
         if allowance.left() <= 0 and board.learned:
             names = ", ".join(each.name for each in coming)
             board.notes.append(f"The time was spent before these were tried: {names}.")
-            return
+            break
         if family.reads_features and not features.features:
             board.notes.append(f"There is nothing that {family.name} could learn from.")
             continue
         share = family.share / sum(each.share for each in coming)
         board.train(family, features, allowance.part(share))
+    board.blend()

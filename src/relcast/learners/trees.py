@@ -163,7 +163,13 @@ class TreeModel:
         return total
 
     def explain(
-        self, relations: Relations, asked: Asked, *, top: int, threads: int
+        self,
+        relations: Relations,
+        asked: Asked,
+        *,
+        top: int,
+        threads: int,
+        output: Index | None = None,
     ) -> Contributions:
         raws, bases, rests = [], [], []
         reasons: list[tuple[Reason, ...]] = []
@@ -174,6 +180,8 @@ class TreeModel:
             raw = self.raw(values, threads)
             if self.classes is not None:
                 best = raw.argmax(axis=1)
+                if output is not None:
+                    best = self.classes.encode(output[rows].astype(np.float64)).astype(np.int64)
                 shap = shap[np.arange(len(raw)), best][:, None, :]
                 raw = raw[np.arange(len(raw)), best]
             moved = shap[:, 0, :-1]
