@@ -422,3 +422,15 @@ def test_the_future_of_a_league_moves_nothing(seed, tmp_path):
     assert {"standing", "span", "past", "codes", "timing", "recent"} <= families
     kinds = {f.recipe.value.kind for f in made.features if f.recipe.value}
     assert {"rank", "others", "size", "ratio", "text", "element", "length", "lag"} <= kinds
+
+
+def test_a_feature_says_whether_it_tells_of_the_time_alone(case):
+    made, values, anchors = case[:3]
+    shared = {f.name for f in made.features if f.shared}
+    assert "month of the anchor" in shared
+    assert "mean of starts.place over all time of all" in shared
+    assert "mean of starts.place over all time" not in shared
+    for k, feature in enumerate(made.features):
+        if feature.shared and feature.recipe.stream and not feature.recipe.stream.by:
+            for anchor in np.unique(anchors):
+                assert len(np.unique(values[anchors == anchor, k])) == 1, feature.name

@@ -7,7 +7,6 @@ collides cancels out on average (Weinberger et al., 2009).
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -51,12 +50,10 @@ def lengths(column: ColumnArray) -> Float:
 
 def holds_element(column: ColumnArray, word: str) -> Float:
     """Return 1 where a list holds an element, 0 where not, NaN where the list is missing."""
-    array = arrow.one_array(column.raw())
-    parents, words = _flat(array)
-    found = np.zeros(len(array))
-    hits = pc.fill_null(pc.equal(words, word), False).to_numpy(zero_copy_only=False)
-    found[parents[hits]] = 1.0
-    found[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    parents, codes, words, missing = _elements(column)
+    found = np.where(missing, np.nan, 0.0)
+    if word in words:
+        found[parents[codes == words.index(word)]] = 1.0
     return found
 
 
@@ -64,14 +61,14 @@ def common_elements(
     column: ColumnArray, rows: npt.NDArray[np.bool_], most: int, share: float
 ) -> tuple[str, ...]:
     """Return the elements that at least ``share`` of the rows' lists hold, frequent ones first."""
-    array = arrow.one_array(column.raw())
-    parents, words = _flat(array)
-    kept = rows[parents]
-    pairs = set(zip(parents[kept].tolist(), words.filter(pa.array(kept)).to_pylist(), strict=True))
-    counts = Counter(word for _, word in pairs if word is not None)
+    parents, codes, words, _ = _elements(column)
+    kept = rows[parents] & (codes >= 0)
+    # An element that a list holds twice counts once.
+    pairs = np.unique(parents[kept] * max(1, len(words)) + codes[kept])
+    counts = np.bincount(pairs % max(1, len(words)), minlength=len(words))
+    order = np.lexsort((np.arange(len(words)), -counts))[:most]
     least = share * max(1, int(rows.sum()))
-    found = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return tuple(word for word, count in found[:most] if count >= least)
+    return tuple(words[k] for k in order if counts[k] >= max(1.0, least))
 
 
 def item(column: ColumnArray, number: int) -> Float:
@@ -120,11 +117,24 @@ def _text_parts(column: ColumnArray) -> npt.NDArray[np.float32]:
     return held
 
 
-def _flat(array: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
-    """Return the row of every element, and the elements as text."""
-    parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False).astype(np.int64)
-    elements: Any = pc.list_flatten(array)
-    return parents, elements.cast(pa.string())
+def _elements(
+    column: ColumnArray,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], list[str], npt.NDArray[np.bool_]]:
+    """Return the row and the code of every element, the elements, and which rows have no list.
+
+    Kept with the column, which is read-only.
+    """
+    held: Any = column.__dict__.get("_elements")
+    if held is None:
+        array = arrow.one_array(column.raw())
+        parents = pc.list_parent_indices(array).to_numpy(zero_copy_only=False).astype(np.int64)
+        codes, words = arrow.categories(pa.chunked_array([pc.list_flatten(array)]))
+        missing = array.is_null().to_numpy(zero_copy_only=False)
+        held = column.__dict__["_elements"] = (parents, codes, words, missing)
+    found: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], list[str], npt.NDArray[np.bool_]] = (
+        held
+    )
+    return found
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,9 @@ from relcast.learners.features.windows import ALL
 
 __all__ = ["around"]
 
+_HISTORY = 8
+"""Horizons that history must span before what is one for all at an anchor is learned from."""
+
 _EACH = 5
 """Entities that a category must have on average, so that it is a cohort and no name."""
 
@@ -26,8 +29,9 @@ def around(o: Offers) -> None:
             if up != down:
                 seed = (Step("latest", down), Step("up", up))
                 _parent(o, 1.15 if down in targets else 2.4, seed)
-    _everybody(o)
-    _cohorts(o)
+    if o.span >= _HISTORY * o.horizon:
+        _everybody(o)
+        _cohorts(o)
 
 
 def _everybody(o: Offers) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Offers:
     until: int | None
     allow_mutable: bool = False
     found: list[tuple[float, Feature]] = field(default_factory=list)
+    _answers: dict[tuple[str, Link], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         left_out = unusable(self.relations.graph, self.query, allow_mutable=self.allow_mutable)
@@ -310,7 +312,11 @@ class Offers:
 
     def shares_moments(self, link: Link) -> float:
         """Return which share of the known rows has another row of its parent and moment."""
-        return shared_moments(self.relations.link(link), self.columns.known(link.table))
+        key = ("moments", link)
+        if key not in self._answers:
+            known = self.columns.known(link.table)
+            self._answers[key] = shared_moments(self.relations.link(link), known)
+        return float(self._answers[key])
 
     def shares(self, table: str, column: str | None) -> bool:
         """Tell whether statistics over all rows of a table are affordable at every anchor.
@@ -350,6 +356,26 @@ class Offers:
 
     def spread(self, link: Link) -> bool:
         """Tell whether the known rows below one row ever come at different moments."""
+        key = ("spread", link)
+        if key not in self._answers:
+            self._answers[key] = self._comes_apart(link)
+        return bool(self._answers[key])
+
+    def affordable(self, link: Link) -> bool:
+        """Tell whether a mean over the year before every row is affordable.
+
+        Running sums give it for nothing; rows that end and values that are known late are visited,
+        at most 2 * 10^8 times.
+        """
+        key = ("affordable", link)
+        if key not in self._answers:
+            arrays = self.relations.table(link.table)
+            late = any(arrays.value_known(c.name) is not None for c in arrays.table.columns)
+            plain = arrays.end_time is None and not late and arrays.time is not None
+            self._answers[key] = plain or self._visits(link) < 2e8
+        return bool(self._answers[key])
+
+    def _comes_apart(self, link: Link) -> bool:
         arrays = self.relations.link(link)
         if arrays.child_time is None:
             return False
@@ -357,18 +383,17 @@ class Offers:
         time = np.asarray(arrays.child_time)
         return not np.isnan(typical_gap(arrays.indptr, time, owners, self.until))
 
-    def affordable(self, link: Link) -> bool:
-        """Tell whether a mean over the year before every row is affordable (2 * 10^8 visits)."""
+    def _visits(self, link: Link) -> float:
         arrays = self.relations.link(link)
         time = arrays.child_time
         if time is None or len(time) == 0:
-            return False
+            return float("inf")
         owner = np.repeat(np.arange(len(arrays.indptr) - 1), np.diff(arrays.indptr))
         known = self.columns.known(link.to)[owner] & self.columns.known(link.table)[arrays.child]
         owner = owner[known]
         sizes = np.bincount(owner, minlength=1).astype(np.float64)
         share = min(1.0, YEAR / max(1, self.span))
-        return bool((sizes**2).sum() * share < 2e8)
+        return float((sizes**2).sum() * share)
 
 
 def _without(graph: Graph, left_out: set[tuple[str, str]]) -> Graph:

@@ -17,6 +17,9 @@ from relcast.core.schema import Link
 __all__ = ["Feature", "Recipe", "Step", "Stream", "Value", "ValueKind"]
 
 
+_ACTIVE = ("standing", "active")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of a seed: ``up`` a foreign key, or to the ``latest`` known child over a link."""
@@ -204,6 +207,17 @@ class Feature:
     kind: Literal["number", "category"]
     categories: tuple[str, ...] | None
     recipe: Recipe
+
+    @property
+    def shared(self) -> bool:
+        """Whether many entities have one value at an anchor: it tells of the time, not of them.
+
+        The calendar, whole tables, everybody with one category of the entity.
+        """
+        recipe, stream = self.recipe, self.recipe.stream
+        if recipe.family == "calendar" or (recipe.family, recipe.measure) == _ACTIVE:
+            return True
+        return stream is not None and (not stream.down or stream.by is not None)
 
     def to_json(self) -> dict[str, Any]:
         obj = {f.name: getattr(self, f.name) for f in fields(self)}
