@@ -73,15 +73,21 @@ def opened(demo: Any, frames: Frames, tmp_path_factory: pytest.TempPathFactory) 
     return _open(frames, tmp_path_factory.mktemp("inferred"))
 
 
-def _open(frames: Frames, root: Path, like: Data | None = None) -> Data:
-    """Take tables in through the library; ``like`` lends the schema instead of inferring it."""
+def _open(
+    frames: Frames, root: Path, like: Data | None = None, late: dict[str, str] | None = None
+) -> Data:
+    """Take tables in through the library; ``like`` lends the schema instead of inferring it.
+
+    ``late`` says when columns of flights are known.
+    """
+    known_after = {f"flights.{name}": delay for name, delay in (late or {}).items()}
     folder = root / "data"
     folder.mkdir()
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False)
     db = relcast.connect(folder, home=root / "home")
     if like is None:
-        return db.graph(progress=SILENT)
+        return db.graph(known_after=known_after, progress=SILENT)
     tables = like.graph.tables
     columns = [(f"{t.name}.{c.name}", c) for t in tables.values() for c in t.columns]
     return db.graph(
@@ -92,6 +98,7 @@ def _open(frames: Frames, root: Path, like: Data | None = None) -> Data:
         links=[(link.table, link.foreign_key, link.to) for link in like.graph.links],
         dtypes={name: c.dtype.value for name, c in columns},
         stypes={name: c.stype.value for name, c in columns},
+        known_after=known_after,
         progress=SILENT,
     )
 
@@ -163,6 +170,48 @@ def test_later_flights_reach_no_feature(
     # The rows that were changed matter: the very same examples have other labels now.
     labels = [_labels(data, demo.QUERY, keys, anchor) for data in (opened, other)]
     assert np.mean(labels[0] != labels[1]) > 0.5
+
+
+def landed_otherwise(frames: Frames, anchor: str) -> Frames:
+    """Change what is known of flights that are in the air at the anchor; they still are."""
+    rng = np.random.default_rng(5)
+    flights = frames["flights"].copy()
+    flown = pd.to_numeric(flights.air_time, errors="coerce")
+    left = pd.to_datetime(flights.time_hour)
+    in_the_air = (
+        (flights.time_hour <= anchor) & (left + pd.to_timedelta(flown, unit="m") > anchor)
+    ).to_numpy()
+    assert in_the_air.sum() > 10
+    for column in TRAPS:
+        drawn = rng.integers(-900, 9000, int(in_the_air.sum()))
+        if column == "air_time":
+            drawn = flown[in_the_air].astype(int).to_numpy() + np.abs(drawn)
+        flights.loc[in_the_air, column] = drawn.astype(str).astype(object)
+    return {**frames, "flights": flights}
+
+
+def test_flights_in_the_air_reach_no_feature(demo: Any, frames: Frames, tmp_path: Path) -> None:
+    """The demo's own reading: delays are known after landing. The naive reading sees them."""
+    anchor = ANCHORS[1]
+    other = landed_otherwise(frames, anchor)
+    moved = {}
+    for name, reading in demo.READINGS.items():
+        late = reading.get("tables", {}).get("flights", {}).get("known_after")
+        sides = []
+        for number, tables in enumerate((frames, other)):
+            root = tmp_path / f"{name}{number}"
+            root.mkdir()
+            like = None if number == 0 else sides[0]
+            sides.append(_open(tables, root, like, late))
+        (made, keys, values), (again, there, changed) = (
+            features_at(side, demo.QUERY, anchor) for side in sides
+        )
+        assert there == keys
+        same = [f.name for f in made.features] == [f.name for f in again.features]
+        differs = same and (values.view(np.uint32) != changed.view(np.uint32)).any(axis=0)
+        moved[name] = [f.name for f, d in zip(made.features, differs, strict=True) if d]
+    assert moved["honest"] == []
+    assert len(moved["naive"]) > 10
 
 
 def _labels(data: Data, query: str, keys: list[str], anchor: str) -> np.ndarray:
