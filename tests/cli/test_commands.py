@@ -43,7 +43,7 @@ def relcast(place, *words, status=0):
 
 def test_help_names_every_command(place):
     shown = relcast(place, "--help").stdout
-    for command in ("serve", "worker", "keys", "ingest", "train", "predict", "query"):
+    for command in ("serve", "worker", "keys", "ingest", "train", "predict", "explain", "query"):
         assert re.search(rf"\b{command}\b", shown)
     assert relcast(place, "--version").stdout.strip() == __version__
 
@@ -68,6 +68,16 @@ def test_check_train_and_predict(place):
     scores = pq.read_table(place / "scores.parquet")
     assert scores.column_names[:3] == ["ENTITY", "TIMESTAMP", "TARGET_PRED"]
     assert scores.num_rows > 50
+    first = scores["ENTITY"][0].as_py()
+    told = json.loads(relcast(place, "explain", "m", "data", first, "--json").stdout)
+    assert told["prediction"] == scores["True_PROB"][0].as_py()
+    shown = relcast(place, "explain", "m", "data", first, "--top", "3").stdout
+    assert told["summary"].partition(".")[0] in shown
+    assert "Rows around it" in shown
+    refused = relcast(place, "explain", "m", "data", "nobody", status=1).stderr
+    assert "There is no row 'nobody' in 'customers'" in refused
+    refused = relcast(place, "predict", "m", "data", "-k", "3", status=1).stderr
+    assert "does not rank items" in refused
 
 
 def test_check_shows_what_the_training_table_would_hold(place):

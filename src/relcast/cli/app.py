@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from relcast.cli import engine, platform, questions
+from relcast.cli import engine, explaining, platform, questions
 from relcast.core.errors import InvalidRequest, RelcastError, UserError
 
 __all__ = ["main"]
@@ -38,6 +38,7 @@ keys.command("password")(platform.reset_password)
 app.command()(engine.ingest)
 app.command()(engine.train)
 app.command()(engine.predict)
+app.command()(explaining.explain)
 query.command("check")(questions.check_query)
 query.command("sql")(questions.print_sql)
 

@@ -46,6 +46,7 @@ KnownAfter = Annotated[
 Mutable = Annotated[
     list[str], typer.Option("--mutable", help="table.column that is overwritten in place.")
 ]
+Anchor = Annotated[str | None, typer.Option(help="Anchor time; default: the latest.")]
 RunMode = Annotated[str, typer.Option(help="debug, fast, normal or best.")]
 
 
@@ -128,7 +129,20 @@ def predict(
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file.")] = Path(
         "predictions.parquet"
     ),
-    anchor: Annotated[str | None, typer.Option(help="Anchor time; default: the latest.")] = None,
+    anchor: Anchor = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Probability from which a prediction is true.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Classes that an entity gets; default: all.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", "--k", help="Items of a ranking.")] = None,
+    item: Annotated[
+        list[str], typer.Option(help="The only items that may be ranked, by key; repeatable.")
+    ] = [],  # noqa: B006
+    level: Annotated[
+        list[float], typer.Option(help="A quantile that is wanted too, as 0.9; repeatable.")
+    ] = [],  # noqa: B006
     key: Key = [],  # noqa: B006
     time: Time = [],  # noqa: B006
     link: LinkOption = [],  # noqa: B006
@@ -144,7 +158,15 @@ def predict(
 
     late = Late(known_at, known_after, mutable)
     data = open_data(source, home, key, time, link, late, quiet=as_json)
-    scored = load(model, data).predict(anchor, progress=not as_json)
+    scored = load(model, data).predict(
+        anchor,
+        threshold=threshold,
+        num_classes=classes,
+        k=k,
+        items=item or None,
+        levels=sorted(set(level)),
+        progress=not as_json,
+    )
     written = scored.save(out)
     if as_json:
         typer.echo(json.dumps({"rows": len(scored), "files": [str(w) for w in written]}))
