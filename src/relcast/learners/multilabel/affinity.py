@@ -91,16 +91,19 @@ class Affinity:
             _SMOOTH * scale,
         )
 
-    def score(self, profiles: Any, prior: Float) -> Float:
-        """Return how likely each class is to follow, float64[n, classes], of profiles (sparse)."""
+    def score(self, profiles: Any) -> tuple[Any, Float]:
+        """Return how likely each class is to follow, of profiles (sparse, n rows).
+
+        Sparse float64[n, classes], and float64[n], the share that follows the frequencies: the
+        likelihood of a class is the first, plus the second times its frequency.
+        """
         from scipy.sparse import csr_array
 
         width = len(self.rest)
         table = csr_array((self.rate, self.after, self.indptr), shape=(width, width))
-        found: Float = (profiles @ table).toarray()
         unknown = 1.0 - np.asarray(profiles.sum(axis=1)).ravel()
         rest = np.asarray(profiles @ self.rest).ravel() + np.maximum(unknown, 0.0)
-        return found + rest[:, None] * prior
+        return (profiles @ table).tocoo(), rest
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that hold all of it, for a bundle."""

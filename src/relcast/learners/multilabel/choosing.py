@@ -21,7 +21,7 @@ __all__ = ["Yardstick", "most_rows"]
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
-_CELLS = 20_000_000
+_CELLS = 10_000_000
 _MOST_CLASSES = 300
 
 

@@ -123,14 +123,18 @@ class Evidence:
         n = len(values)
         signs = np.zeros((len(SIGNS), n, self.width), dtype=np.float32)
         signs[0] = np.log(self.prior / (1.0 - self.prior))
-        own = np.tile(_OWN_WINDOWS * self.prior, (n, 1))
-        rows = memory.rows
-        own[rows, memory.classes] += memory.numbers[:, 0]
-        own /= (memory.windows + _OWN_WINDOWS)[:, None]
-        signs[1] = np.log(own / self.prior)
+        # Most classes are none of the past: their ratio is the same for all of an example.
+        mixed = memory.windows + _OWN_WINDOWS
+        signs[1] = np.log(_OWN_WINDOWS / mixed)[:, None]
+        rows, classes = memory.rows, memory.classes
+        own = (_OWN_WINDOWS + memory.numbers[:, 0] / self.prior[classes]) / mixed[rows]
+        signs[1, rows, classes] = np.log(own)
         for number, (affinity, of) in enumerate(zip(affinities, PROFILES, strict=False)):
-            follows = affinity.score(of(memory, self.width), self.prior)
-            signs[2 + number] = np.log(np.maximum(follows / self.prior, _LEAST_RATIO))
+            found, rest = affinity.score(of(memory, self.width))
+            ratio = found.data / self.prior[found.col] + rest[found.row]
+            sign = signs[2 + number]
+            sign[:] = np.log(np.maximum(rest, _LEAST_RATIO))[:, None]
+            sign[found.row, found.col] = np.log(np.maximum(ratio, _LEAST_RATIO))
         if len(ridge):
             moved = self.design.apply(values, ridge)
             signs[4] = np.log(np.maximum(1.0 + moved / self.prior, _LEAST_RATIO))

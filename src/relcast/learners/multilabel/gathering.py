@@ -36,7 +36,7 @@ Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
 
-_FOLDS = 4
+_FOLDS = 8
 _RECENT = 0.15
 _MANY = 500
 _COLUMNS, _COLUMNS_OF_MANY = 240, 96

@@ -13,7 +13,7 @@ from numba import njit
 
 from relcast.relations.kernels import known_end
 
-__all__ = ["add_product", "count_classes", "recall_classes"]
+__all__ = ["add_product", "count_classes", "places", "recall_classes"]
 
 
 @njit(nogil=True, cache=True)
@@ -136,3 +136,22 @@ def add_product(left: Any, right: Any, out: Any) -> None:
             if factor != 0.0:
                 for j in range(right.shape[1]):
                     out[i, j] += factor * right[k, j]
+
+
+@njit(nogil=True, cache=True)
+def places(top: Any, rows: Any, score: Any, out: Any) -> None:
+    """Write how many of its row's best scores are above each pair's own: ``out`` float32[p].
+
+    ``top`` float64[n, m] holds the best scores of each row, the highest first; ``rows`` int64[p]
+    and ``score`` float64[p] are the pairs.
+    """
+    for i in range(len(rows)):
+        row = rows[i]
+        low, high = 0, top.shape[1]
+        while low < high:
+            middle = (low + high) >> 1
+            if top[row, middle] > score[i]:
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.learners.multilabel import kernels
 from relcast.learners.multilabel.evidence import SIGNS, Evidence, Seen
 
 __all__ = ["MOST_NAMED", "candidates", "categorical", "feature_at", "pair_matrix", "pair_names"]
@@ -82,29 +83,24 @@ def pair_matrix(evidence: Evidence, seen: Seen, rows: Index, classes: Index) -> 
         keys = memory.rows * width + memory.classes
         order = np.argsort(keys, kind="stable")
         wanted = rows * width + classes
-        place = np.searchsorted(keys[order], wanted)
-        inside = np.minimum(place, len(keys) - 1)
+        inside = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
         there = np.where(keys[order][inside] == wanted, order[inside], -1)
     numbers = np.concatenate([memory.numbers, [[0.0, 0.0, 0.0, 0.0, np.nan]]])[there]
     rank = np.append(memory.rank.astype(np.float64), np.nan)[there]
-    place_of = np.empty((n, width), dtype=np.float32)
-    np.put_along_axis(
-        place_of,
-        np.argsort(-seen.score, axis=1, kind="stable"),
-        np.arange(width, dtype=np.float32)[None, :],
-        axis=1,
-    )
+    score = seen.score[rows, classes]
+    place = np.empty(len(rows), dtype=np.float32)
+    kernels.places(_best(seen.score), rows, score, place)
     events, windows = memory.events[rows], memory.windows[rows]
     lengths = np.diff(memory.indptr)[rows].astype(np.float64)
     hits = np.bincount(memory.rows, weights=memory.numbers[:, 0], minlength=n)[rows]
     columns: list[npt.NDArray[Any]] = [sign[rows, classes] for sign in seen.signs]
     columns += [
-        seen.score[rows, classes],
+        score,
         np.log(evidence.recent / evidence.prior)[classes],
         *(numbers[:, k] for k in range(5)),
         rank,
         numbers[:, 1] / np.where(events > 0, events, np.nan),
-        place_of[rows, classes],
+        place,
         windows,
         lengths,
         hits / np.where(windows > 0, windows, np.nan),
@@ -118,3 +114,10 @@ def pair_matrix(evidence: Evidence, seen: Seen, rows: Index, classes: Index) -> 
     if own:
         out[:, len(columns) :] = seen.values[rows]
     return out
+
+
+def _best(score: Float) -> Float:
+    """Return the best scores of each row, at most 200, the highest first."""
+    if score.shape[1] > _ALL:
+        score = -np.partition(-score, _ALL, axis=1)[:, :_ALL]
+    return np.ascontiguousarray(-np.sort(-score, axis=1))

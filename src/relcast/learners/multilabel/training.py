@@ -53,7 +53,7 @@ _SCREENED_BY = 40
 _MOST_FEATURES = 30
 _CELLS = 150_000_000
 """Examples times classes that are scored while training, about."""
-_PAIRS_PER_ROW = 2
+_PAIRS_PER_ROW, _LEAST_PAIRS = 2, 200_000
 _CALIBRATED_ON = 500_000
 _OWN_PAIRS = 1_000_000
 _LEAST_POSITIVES = 30
@@ -133,10 +133,14 @@ class _Bench:
         yardstick = Yardstick.of(work.target, settings.metric, valid, settings.seed)
         return cls(work, ground, valid, seen, yardstick, sampled, left_out)
 
+    @property
+    def _most_pairs(self) -> int:
+        return max(_LEAST_PAIRS, _PAIRS_PER_ROW * self.work.settings.budget.rows)
+
     def search(self) -> list[tuple[Trial, Member, Float]]:
         """Grow trees on pairs, one set of settings after another."""
         settings = self.work.settings
-        pairs = sample_pairs(self.ground, _PAIRS_PER_ROW * settings.budget.rows, settings.seed)
+        pairs = sample_pairs(self.ground, self._most_pairs, settings.seed)
         chosen = candidates(self.seen.score)
         rows = np.repeat(np.arange(len(self.valid)), chosen.shape[1])
         number = chosen.ravel()
@@ -278,7 +282,7 @@ class _Bench:
             threads=settings.threads,
             seed=settings.seed,
         )
-        pairs = sample_pairs(ground, _PAIRS_PER_ROW * settings.budget.rows, settings.seed)
+        pairs = sample_pairs(ground, self._most_pairs, settings.seed)
         members = []
         for member in model.members:
             config = {name: value for name, value in member.config.items() if name != "seed"}
