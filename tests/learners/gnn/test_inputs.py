@@ -13,6 +13,7 @@ import pytest
 from relcast.core.delays import Delay
 from relcast.core.errors import ModelError
 from relcast.core.schema import Graph, Link
+from relcast.learners.features.columns import unusable
 from relcast.learners.gnn import words
 from relcast.learners.gnn.codes import ColumnCode, TableCode, bucket_of, fit_codes
 from relcast.learners.gnn.inputs import Inputs
@@ -76,7 +77,14 @@ def with_columns(relations, table, **changes):
 
 def fitted(relations, query=QUERY, until=AT):
     checked = check(query, relations.graph)
-    return fit_codes(relations, checked, ["people", "visits"], until=until, unit=10 * DAY)
+    return fit_codes(
+        relations,
+        checked,
+        ["people", "visits"],
+        until=until,
+        unit=10 * DAY,
+        closed=unusable(relations.graph, checked),
+    )
 
 
 def read(relations, codes, cutoffs=(AT, AT - 20 * DAY)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,10 @@ from relcast.learners.metrics import metrics_of
 from relcast.learners.protocol import Asked
 from tests.learners.gnn.works import FAST, folds_of, states, work_of
 from tests.learners.worlds import BINARY, MULTICLASS, REGRESSION, STATIC_CLASS
+
+EACH = "FOR EACH customers.customer_id"
+FORECAST = f"PREDICT SUM(orders.price, 0, 30, days) FORECAST 3 TIMEFRAMES {EACH}"
+LABELS = f"PREDICT LIST_DISTINCT(orders.kind, 0, 30, days) CLASSIFY {EACH}"
 
 
 def value(folds, metric, said):
@@ -213,3 +218,66 @@ def test_the_rows_that_mattered_are_known_rows_of_the_entity(world, binary):
                 assert parent[row.row] == asked.entity[k]
                 assert row.time <= asked.known[k]
     assert any(row.table == "orders" for rows in found for row in rows)
+
+
+def test_forecasts_have_a_value_per_step(world):
+    folds = folds_of(world, FORECAST)
+    model = gnn.train(work_of(world.relations, FORECAST, folds, budget=FAST)).model
+    asked = folds.validation.asked
+    said = model.predict(world.relations, asked, threads=1)
+    assert said.shape == (len(asked), 3)
+    median = np.full(said.shape, np.median(folds.train.label))
+    assert value(folds, "mae", said) < 0.95 * value(folds, "mae", median)
+    few = asked.take(np.arange(3))
+    for step in (None, 2):
+        output = None if step is None else np.full(3, step)
+        found = model.explain(world.relations, few, top=4, threads=1, output=output)
+        assert np.allclose(found.raw, said[:3, step or 0], atol=1e-3)
+
+
+def test_labels_have_probabilities_of_their_own(world):
+    folds = folds_of(world, LABELS)
+    model = gnn.train(work_of(world.relations, LABELS, folds, budget=FAST)).model
+    said = model.predict(world.relations, folds.validation.asked, threads=1)
+    assert said.shape == (len(folds.validation), folds.target.width)
+    assert ((said > 0) & (said < 1)).all()
+    assert not np.allclose(said.sum(axis=1), 1)
+    shares = np.tile(said.mean(axis=0), (len(said), 1))
+    assert value(folds, "ap_macro", said) > 1.2 * value(folds, "ap_macro", shares)
+
+
+def test_other_losses_can_be_asked_for(world):
+    states_of = {}
+    for query, losses in (
+        (REGRESSION, None),
+        (REGRESSION, ("quantile", "mae")),
+        (REGRESSION, ("mse",)),
+        (BINARY, None),
+        (BINARY, ("focal",)),
+        (BINARY, ("mae",)),  # no loss of classes: the network takes its own
+    ):
+        folds = folds_of(world, query)
+        work = work_of(world.relations, query, folds)
+        work = replace(work, settings=replace(work.settings, losses=losses))
+        model = gnn.train(work).model
+        states_of[query, losses] = states(model)["gnn.0.head.weight"]
+        assert model.head.asked == {"quantile": "mae"}.get(
+            losses[0] if losses else None,
+            losses[0] if losses in (("mse",), ("focal",)) else None,
+        )
+    assert not np.array_equal(states_of[REGRESSION, None], states_of[REGRESSION, ("mse",)])
+    assert not np.array_equal(states_of[BINARY, None], states_of[BINARY, ("focal",)])
+    assert np.array_equal(states_of[BINARY, None], states_of[BINARY, ("mae",)])
+
+
+def test_columns_that_are_left_out_are_not_read(world):
+    folds = folds_of(world, BINARY)
+    work = work_of(world.relations, BINARY, folds)
+    closed = frozenset({("orders", "price"), ("orders", "product_id")})
+    work = replace(work, settings=replace(work.settings, leave_out=closed))
+    model = gnn.train(work).model
+    columns = {(code.table, c.column) for code in model.codes for c in code.columns}
+    assert ("orders", "kind") in columns
+    assert ("orders", "price") not in columns
+    assert {edge.link.foreign_key for edge in model.edges} == {"customer_id"}
+    assert [code.table for code in model.codes] == ["customers", "orders"]

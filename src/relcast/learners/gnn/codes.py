@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import Column, Stype, Table
-from relcast.learners.features.columns import target_columns, unusable
+from relcast.learners.features.columns import target_columns
 from relcast.pql.ast import CheckedQuery
 from relcast.relations import NEVER, NOT_A_TIME, ColumnArray, Relations
 
@@ -132,16 +133,17 @@ def fit_codes(
     *,
     until: int | None,
     unit: int,
+    closed: AbstractSet[tuple[str, str]] = frozenset(),
 ) -> tuple[TableCode, ...]:
     """Fit the columns of these tables on the rows and values that are known at ``until``.
 
-    Left out are keys and identifiers, what a static target is computed from, the time at which a
-    row ends, columns that are overwritten in place (where anchors lie in the past), what says when
-    another column is known, and what never varies. ``until`` None knows everything.
+    Left out are ``closed`` columns (table, column), keys and identifiers, what a static target is
+    computed from, the time at which a row ends, what says when another column is known, and what
+    never varies. ``until`` None knows everything.
     """
     hidden = set() if query.temporal else target_columns(query.query.target)
     hidden |= {(link.table, link.foreign_key) for link in relations.graph.links}
-    hidden |= unusable(relations.graph, query)
+    hidden |= closed
     return tuple(
         _fit_table(relations, name, {c for t, c in hidden if t == name}, until, unit)
         for name in tables
@@ -224,9 +226,11 @@ def _fit_number(name: str, values: npt.NDArray[Any]) -> ColumnCode | None:
     there = values[np.isfinite(values)].astype(np.float64)
     if not len(there) or (len(there) == len(values) and there.min() == there.max()):
         return None
-    low, centre, high = np.quantile(there, [0.25, 0.5, 0.75])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, centre, high = np.quantile(there, [0.25, 0.5, 0.75])
         spread = (high - low) / 1.349
         spread = spread if spread > 0 else there.std()
-    usable = np.isfinite(spread) and spread > 0
-    return ColumnCode(name, "number", float(centre), float(spread) if usable else 1.0)
+    usable = bool(np.isfinite([spread, centre]).all() and spread > 0)
+    if not usable:
+        return ColumnCode(name, "number")
+    return ColumnCode(name, "number", float(centre), float(spread))

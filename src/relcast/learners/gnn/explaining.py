@@ -387,7 +387,9 @@ def _shown(array: ColumnArray, rows: Index, *, near: bool) -> float | str | None
     if array.kind == "number":
         values = array.values[rows].astype(np.float64)
         there = values[np.isfinite(values)]
-        return float(there.mean()) if len(there) else None
+        with np.errstate(over="ignore"):
+            mean = float(there.mean()) if len(there) else np.inf
+        return mean if np.isfinite(mean) else None
     if array.kind == "category":
         codes = array.values[rows]
         codes = codes[codes >= 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,25 +30,33 @@ class Head:
 
     Binary: binary cross-entropy of log odds. Multiclass: cross-entropy. Multilabel: binary
     cross-entropy per label. Regression and forecasts (each step): Huber's loss of
-    ``(y - centre) / scale``.
+    ``(y - centre) / scale``. ``asked`` is another loss that was asked for: ``mae`` or ``mse`` of
+    numbers, ``focal`` of classes (Lin et al., 2017, with an exponent of 2).
     """
 
     task_type: TaskType
     outputs: int
     centre: float = 0.0
     scale: float = 1.0
+    asked: str | None = None
 
     @classmethod
-    def fit(cls, target: Target, label: Float) -> Head:
-        """Fit centre and scale on training labels."""
+    def fit(cls, target: Target, label: Float, losses: Sequence[str] | None = None) -> Head:
+        """Fit centre and scale on training labels; the first of ``losses`` that suits is taken."""
         outputs = target.width
-        if target.task_type not in _NUMBERS:
-            return cls(target.task_type, outputs)
+        numbers = target.task_type in _NUMBERS
+        suits = ("mae", "mse") if numbers else ("focal",)
+        own = ("huber",) if numbers else ("binary_cross_entropy", "cross_entropy")
+        first = next((name for name in losses or () if name in (*suits, *own)), None)
+        asked = first if first in suits else None
+        if not numbers:
+            return cls(target.task_type, outputs, asked=asked)
         seen = label[np.isfinite(label)]
         centre = float(np.median(seen)) if len(seen) else 0.0
         with np.errstate(over="ignore"):
             spread = float(np.abs(seen - centre).mean()) if len(seen) else 1.0
-        return cls(target.task_type, outputs, centre, spread if 0 < spread < np.inf else 1.0)
+        scale = spread if 0 < spread < np.inf else 1.0
+        return cls(target.task_type, outputs, centre, scale, asked)
 
     def labels(self, fold: Fold) -> npt.NDArray[np.float32]:
         """Return a fold's labels as the loss sees them, float32[n, outputs] (multiclass [n, 1])."""
@@ -78,15 +86,22 @@ class Head:
         """Return the weighted sum of the losses of B rows: raw [B, O], weight [B]."""
         if self.task_type is TaskType.MULTICLASS_CLASSIFICATION:
             each = F.cross_entropy(raw, label[:, 0].long(), reduction="none")
-            return (each * weight).sum()
+            return (self._focused(each) * weight).sum()
         if self.task_type in _NUMBERS:
             there = ~torch.isnan(label)
             known = torch.where(there, label, raw.detach())
-            cells = F.huber_loss(raw, known, reduction="none")
+            losses = {"mae": F.l1_loss, "mse": F.mse_loss}
+            of = F.huber_loss if self.asked is None else losses[self.asked]
+            cells = of(raw, known, reduction="none")
             each = cells.sum(1) / there.sum(1).clamp(min=1)
         else:
-            each = F.binary_cross_entropy_with_logits(raw, label, reduction="none").mean(1)
+            cells = F.binary_cross_entropy_with_logits(raw, label, reduction="none")
+            each = self._focused(cells).mean(1)
         return (each * weight).sum()
+
+    def _focused(self, loss: Tensor) -> Tensor:
+        """Weigh what is right already less, when that was asked for."""
+        return loss if self.asked is None else loss * (1 - torch.exp(-loss)) ** 2
 
     def values(self, raw: Float) -> Float:
         """Turn raw scores float64[n, outputs] into what ``Predictor.predict`` returns."""
@@ -108,10 +123,23 @@ class Head:
             return np.clip(self.centre + self.scale * raw, -_LARGEST, _LARGEST)
 
     def to_json(self) -> dict[str, Any]:
-        return {"outputs": self.outputs, "centre": self.centre, "scale": self.scale}
+        return {
+            "outputs": self.outputs,
+            "centre": self.centre,
+            "scale": self.scale,
+            "asked": self.asked,
+        }
 
     @classmethod
     def from_json(cls, obj: Mapping[str, Any], target: Target) -> Head:
         if int(obj["outputs"]) != target.width:
             raise ValueError("the network's outputs do not fit the target")
-        return cls(target.task_type, target.width, float(obj["centre"]), float(obj["scale"]))
+        if obj["asked"] not in (None, "mae", "mse", "focal"):
+            raise ValueError("the network's loss is unknown")
+        return cls(
+            target.task_type,
+            target.width,
+            float(obj["centre"]),
+            float(obj["scale"]),
+            obj["asked"],
+        )

@@ -178,7 +178,7 @@ class Encoder(nn.Module):
         n = len(rows.numbers)
         if self.bags:
             bags = self._bags(rows)
-            parts.append(bags.reshape(self.bags, n, -1).transpose(0, 1))
+            parts.append(bags.reshape(self.bags, n, self.words.embedding_dim).transpose(0, 1))
         return torch.cat(parts, dim=1)
 
     def forward(self, rows: Rows) -> Tensor:
@@ -189,7 +189,7 @@ class Encoder(nn.Module):
             if rows.places.shape[1]:
                 x = x + F.embedding_bag(rows.places, self.words.weight, mode="sum")
             if self.bags:
-                x = x + self._bags(rows).reshape(self.bags, len(x), -1).sum(0)
+                x = x + self._bags(rows).reshape(self.bags, len(x), x.shape[1]).sum(0)
         x = self.norm(torch.relu(x))
         for block in self.blocks:
             x = block(x)

@@ -40,7 +40,7 @@ class OwnFeatures:
         knots = np.zeros((len(numbers), _KNOTS), dtype=np.float32)
         for place, column in enumerate(numbers):
             there = values[:, column]
-            there = there[np.isfinite(there)]
+            there = there[np.isfinite(there)].astype(np.float64)
             if len(there):
                 knots[place] = np.quantile(there, np.linspace(0, 1, _KNOTS))
         categories = tuple((k, size) for k, size in enumerate(sizes) if size is not None)

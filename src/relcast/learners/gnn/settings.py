@@ -39,9 +39,9 @@ class Effort:
 
 
 _DEBUG = Effort(2, 2, (1, 2), 2, 16, 8)
-_FAST = Effort(4, 8, (30, 1_000), 1_000, 512, 12)
-_NORMAL = Effort(8, 12, (30, 2_000), 2_000, 512, 16)
-_BEST = Effort(16, 16, (30, 2_000), 2_000, 512, 24)
+_FAST = Effort(4, 8, (10, 1_000), 1_000, 512, 12)
+_NORMAL = Effort(8, 12, (10, 2_000), 2_000, 512, 16)
+_BEST = Effort(16, 16, (10, 2_000), 2_000, 512, 24)
 
 
 def effort_of(budget: Budget, task_type: TaskType) -> Effort:
@@ -70,9 +70,10 @@ class Trying:
         decay: Weight decay (of Adam's kind).
         schedule: How the rate falls afterwards.
         features: Whether the seeds' own features join.
+        dropout: Share of an example's own features that a step does not see.
     """
 
-    rate: float = 3e-3
+    rate: float = 2e-3
     decay: float = 0.0
     schedule: str = "cosine"
     channels: int = 64
@@ -80,6 +81,7 @@ class Trying:
     after: int = 1
     aggregations: tuple[str, ...] = ("sum", "mean", "max")
     features: bool = True
+    dropout: float = 0.3
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "aggregations": list(self.aggregations)}
@@ -95,11 +97,12 @@ def propose(number: int, seed: int) -> Trying:
         return Trying()
     rng = np.random.default_rng([seed, number, 71])
     return Trying(
-        rate=float(np.exp(rng.uniform(np.log(5e-4), np.log(1e-2)))),
+        rate=float(np.exp(rng.uniform(np.log(5e-4), np.log(5e-3)))),
         decay=float(rng.choice([0.0, 5e-7, 5e-6])),
         schedule=str(rng.choice(["cosine", "linear", "constant"])),
         channels=int(rng.choice([64, 128])),
         before=int(rng.choice([0, 1])),
         after=int(rng.choice([1, 2])),
         aggregations=("sum", "mean", "max") if rng.random() < 0.5 else ("sum", "mean"),
+        dropout=float(rng.choice([0.0, 0.3, 0.5])),
     )

@@ -6,6 +6,7 @@ weights do not depend on how many threads, or processes, share the work.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,13 @@ from relcast.learners.gnn.reader import Own, Reader, ahead
 from relcast.learners.gnn.settings import Effort, Trying
 from relcast.learners.protocol import Asked
 
-__all__ = ["SHARDS", "Alone", "Course", "Group", "Rows", "run_course"]
+__all__ = ["PATIENCE", "SHARDS", "Alone", "Course", "Group", "Rows", "run_course"]
 
 SHARDS = 2
-_PATIENCE = 3
+PATIENCE = 3
 _CLIP = 5.0
 _WARM_UP = 0.1
+_FADING = 0.97
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
 Float = npt.NDArray[np.float64]
@@ -110,9 +112,10 @@ def run_course(
     measure: Callable[[Network, int], float] | None,
     better: Callable[[float, float], bool],
     late: Callable[[], bool],
+    patience: int = PATIENCE,
     group: Group | None = None,
 ) -> Course:
-    """Train until validation has not gained for three epochs, or epochs or time are over.
+    """Train until validation has not gained for ``patience`` epochs, or epochs or time are over.
 
     ``measure(network, epoch)`` is the tune metric on validation; None trains for all epochs.
     """
@@ -123,37 +126,63 @@ def run_course(
         parameters, lr=trying.rate, betas=_BETAS, eps=_EPSILON, weight_decay=trying.decay
     )
     whole = steps * effort.epochs
+    averaged = _Averaged(network)
     best: Course | None = None
     done = bad = epoch = 0
     stopped = False
     with ThreadPoolExecutor(threads) as readers, ThreadPoolExecutor(threads) as workers:
-        while epoch < effort.epochs and bad < _PATIENCE and not stopped:
+        while epoch < effort.epochs and bad < patience and not stopped:
             order = _order(len(rows), steps * effort.batch, seed, epoch)
             chunks = [order[k * effort.batch : (k + 1) * effort.batch] for k in range(steps)]
             network.train()
-            for batch in _batches(readers, reader, rows, chunks, together):
+            dropping = _Dropping(trying.dropout, seed, epoch)
+            for batch in _batches(readers, reader, rows, chunks, dropping, together):
                 for part in optimizer.param_groups:
                     part["lr"] = trying.rate * _height(done, whole, trying.schedule)
                 _step(network, head, parameters, batch, workers, together)
                 optimizer.step()
+                averaged.add(network)
                 done += 1
                 # Before the first look at validation there is nothing to fall back on.
                 stopped = together.agree(float(late() and done > 1)) > 0
                 if stopped:
                     break
             epoch += 1
-            network.eval()
+            smooth = averaged.network()
             value = math.nan
             if measure is not None and together.rank == 0:
-                value = measure(network, epoch)
+                value = measure(smooth, epoch)
             value = together.agree(value)
             if measure is None or best is None or better(value, best.value):
-                best, bad = Course(_state(network), value, epoch, stopped), 0
+                best, bad = Course(_state(smooth), value, epoch, stopped), 0
             else:
                 bad += 1
     if best is None:
         raise AssertionError("a course has at least one epoch")
     return Course(best.state, best.value, best.epochs, stopped)
+
+
+class _Averaged:
+    """The weights' moving average, which forgets a thirtieth per step: what is measured and kept.
+
+    Polyak, Juditsky: Acceleration of stochastic approximation by averaging (1992), with fading.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = copy.deepcopy(network).eval()
+        self._steps = 0
+
+    @torch.no_grad()
+    def add(self, network: Network) -> None:
+        """Take in the weights after a step; the first steps are averaged evenly."""
+        self._steps += 1
+        fresh = max(1 - _FADING, 1 / self._steps)
+        for kept, new in zip(self._network.parameters(), network.parameters(), strict=True):
+            kept.lerp_(new, fresh)
+
+    def network(self) -> Network:
+        """Return the network with the averaged weights."""
+        return self._network
 
 
 def _order(rows: int, wanted: int, seed: int, epoch: int) -> Index:
@@ -166,22 +195,49 @@ def _order(rows: int, wanted: int, seed: int, epoch: int) -> Index:
     return np.concatenate(parts)[:wanted]
 
 
+@dataclass(frozen=True, slots=True)
+class _Dropping:
+    """Hides a share of the own features of each example, anew at each step."""
+
+    share: float
+    seed: int
+    epoch: int
+
+    def apply(self, own: Own, step: int, part: int) -> Own:
+        if not self.share or own.numbers.shape[1] < 2:
+            return own
+        rng = np.random.default_rng([self.seed, self.epoch, step, part, 83])
+        pairs = own.numbers.shape[1] // 2
+        kept = rng.random((len(own.numbers), pairs)) >= self.share
+        factor = np.repeat(kept / (1 - self.share), 2, axis=1).astype(np.float32)
+        numbers = own.numbers.copy()
+        numbers[:, 1:] *= factor
+        return Own(numbers, own.places)
+
+
 def _batches(
-    pool: ThreadPoolExecutor, reader: Reader, rows: Rows, chunks: Sequence[Index], group: Group
+    pool: ThreadPoolExecutor,
+    reader: Reader,
+    rows: Rows,
+    chunks: Sequence[Index],
+    dropping: _Dropping,
+    group: Group,
 ) -> Iterator[list[tuple[Batch, Tensor, Tensor]]]:
     """Yield the shards of each batch that this process works on."""
     shards = max(SHARDS, group.size)
 
-    def job(chunk: Index, part: int) -> tuple[Batch, Tensor, Tensor]:
+    def job(step: int, part: int) -> tuple[Batch, Tensor, Tensor]:
+        chunk = chunks[step]
         chosen = chunk[part::shards]
         total = max(float(rows.weight[chunk].sum()), 1e-12)
-        batch = reader.batch(rows.asked.take(chosen), rows.own.take(chosen))
+        own = dropping.apply(rows.own.take(chosen), step, part)
+        batch = reader.batch(rows.asked.take(chosen), own)
         label = torch.from_numpy(rows.labels[chosen]).to(reader.device)
         weight = torch.from_numpy(rows.weight[chosen] / np.float32(total)).to(reader.device)
         return batch, label, weight
 
     mine = range(group.rank, shards, group.size)
-    jobs = ((lambda c=chunk, p=part: job(c, p)) for chunk in chunks for part in mine)
+    jobs = ((lambda s=step, p=part: job(s, p)) for step in range(len(chunks)) for part in mine)
     waiting: list[tuple[Batch, Tensor, Tensor]] = []
     for found in ahead(pool, jobs, 2 * len(mine)):
         waiting.append(found)

@@ -25,7 +25,7 @@ from relcast.learners.gnn.network import Network, Shape
 from relcast.learners.gnn.own import OwnFeatures
 from relcast.learners.gnn.reader import Own, Reader
 from relcast.learners.gnn.settings import Effort, Trying, effort_of, propose, target_fanout
-from relcast.learners.gnn.training import Course, Group, Rows, run_course
+from relcast.learners.gnn.training import PATIENCE, Course, Group, Rows, run_course
 from relcast.learners.gnn.walks import EdgeType
 from relcast.learners.learner import Trained, Trial, Work
 from relcast.learners.protocol import Asked, Fold
@@ -130,13 +130,16 @@ def _prepared(
     features, values, later = features.select(kept), values[:, kept], later[:, kept]
     sizes = [None if f.categories is None else len(f.categories) for f in features.features]
     own = OwnFeatures.fit(values, sizes)
-    fanouts = _fanouts(relations, query, effort)
+    closed = unusable(relations.graph, query, allow_mutable=work.settings.allow_mutable)
+    closed |= work.settings.leave_out
+    fanouts = _fanouts(relations, query, effort, closed)
     near = {edge.source for hop in fanouts for edge in hop}
     tables = [name for name in relations.tables if name in near or name == query.entity_table]
     known = train.asked.known
     until = None if known is None else int(known.max())
-    codes = fit_codes(relations, query, tables, until=until, unit=_unit(query, until))
-    head = Head.fit(work.target, train.label)
+    unit = _unit(query, until)
+    codes = fit_codes(relations, query, tables, until=until, unit=unit, closed=closed)
+    head = Head.fit(work.target, train.label, work.settings.losses)
     model = GraphModel(
         "graph network",
         work.target,
@@ -174,17 +177,16 @@ def _unit(query: CheckedQuery, until: int | None) -> int:
 
 
 def _fanouts(
-    relations: Relations, query: CheckedQuery, effort: Effort
+    relations: Relations, query: CheckedQuery, effort: Effort, closed: set[tuple[str, str]]
 ) -> tuple[dict[EdgeType, int], ...]:
     """Say how many neighbours each hop reads.
 
-    What a static link answers is not walked, nor a foreign key that is overwritten in place.
+    What a static link answers is not walked, nor a foreign key that may not be read.
     """
     from relcast.pql.ast import aggregations
 
     parts = aggregations(query.query.target)
     answer = {part.path[-1] for part in parts if not query.temporal and part.path}
-    closed = unusable(relations.graph, query)
     links = [
         link
         for link in relations.links
@@ -314,6 +316,7 @@ class _Bench:
             measure=measure,
             better=lambda mine, other: better(settings.metric, mine, other),
             late=settings.deadline.passed,
+            patience=PATIENCE if settings.patience is None else settings.patience,
             group=self.group,
         )
 
