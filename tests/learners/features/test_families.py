@@ -372,16 +372,7 @@ def test_a_date_ahead_is_told_where_the_schema_says_that_it_is_known(tmp_path):
     db = league(1)
     relations, made = made_of(db, tmp_path)
     assert not [f for f in made.features if f.recipe.measure == "ahead"]
-    graph = db.graph()
-    table = graph.table("riders")
-    columns = tuple(
-        dataclasses.replace(c, known_after=Delay(10, None, "days")) if c.name == "renews" else c
-        for c in table.columns
-    )
-    told = dataclasses.replace(
-        graph, tables={**graph.tables, "riders": dataclasses.replace(table, columns=columns)}
-    )
-    db.graph = lambda: told  # type: ignore[method-assign]
+    _say(db, "riders", renews={"known_after": Delay(10, None, "days")})
     relations, made = made_of(db, tmp_path / "told")
     place = next(k for k, f in enumerate(made.features) if f.recipe.measure == "ahead")
     assert made.features[place].name == "days until riders.renews"
@@ -393,6 +384,52 @@ def test_a_date_ahead_is_told_where_the_schema_says_that_it_is_known(tmp_path):
     seen = (riders.joined + pd.Timedelta(10, "D") <= now).to_numpy() & (ahead > 0)
     np.testing.assert_array_equal(found, np.where(seen, ahead, np.nan))
     assert 0 < seen.sum() < len(seen) or seen.all()
+
+
+def _say(db: Database, name: str, **said: dict[str, object]) -> None:
+    """Say in the schema when columns of a table are known."""
+    graph = db.graph()
+    table = graph.table(name)
+    columns = tuple(dataclasses.replace(c, **said.get(c.name, {})) for c in table.columns)
+    told = dataclasses.replace(
+        graph, tables={**graph.tables, name: dataclasses.replace(table, columns=columns)}
+    )
+    db.graph = lambda: told  # type: ignore[method-assign]
+
+
+LATE = ("place", "grid", "tyre", "note", "marks")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_values_that_are_filled_in_later_move_nothing_before(seed, tmp_path):
+    """Rows of the past whose values are known after the anchor only: no family reads them."""
+    texts = (
+        QUERY,
+        "PREDICT COUNT(starts.* WHERE starts.place > 8, 0, 30, days) > 0 FOR EACH riders.rider",
+    )
+    db, other = league(seed), league(seed)
+    frame = other.frames["starts"]
+    unknown = ((frame["day"] <= ANCHOR) & (frame["paid"] > ANCHOR)).to_numpy()
+    assert unknown.sum() > 10
+    rng = np.random.default_rng(seed)
+    frame.loc[unknown, "place"] = rng.integers(20, 90, unknown.sum()).astype(float)
+    frame.loc[unknown, "grid"] = np.nan
+    frame.loc[unknown, "tyre"] = "new"
+    frame.loc[unknown, "note"] = "other words"
+    frame["marks"] = [["new"] if u else m for u, m in zip(unknown, frame["marks"], strict=True)]
+    for world in (db, other):
+        _say(world, "starts", **{name: {"known_at": "paid"} for name in LATE})
+    relations, made = made_of(db, tmp_path, texts[seed % 2])
+    changed, again = made_of(other, tmp_path, texts[seed % 2])
+    assert again.to_json() == made.to_json()
+    rows, anchors, _ = asked(relations, db, (440, 500))
+    values = made.compute(relations, rows, anchors).values
+    same(values, made.compute(changed, rows, anchors).values, [f.name for f in made.features])
+    read = {(f.recipe.family, f.column) for f in made.features}
+    assert {("recent", name) for name in LATE} - {("recent", "note")} <= read | {("recent", "tyre")}
+    later = anchors + 100 * DAY
+    moved = made.compute(relations, rows, later).values != made.compute(changed, rows, later).values
+    assert moved.any()  # once they are known they count
 
 
 @pytest.mark.parametrize("seed", range(6))
