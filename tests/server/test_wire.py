@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from kumoapi.common import ValidationResponse
+from kumoapi.encoder import Null, Numerical
 from kumoapi.graph import ColumnKey, ColumnKeyGroup, GraphDefinition
 from kumoapi.jobs import (
     AutoTrainerProgress,
@@ -22,9 +23,14 @@ from kumoapi.jobs import (
 )
 from kumoapi.json_serde import from_json, to_json_dict
 from kumoapi.model_plan import (
+    ColumnProcessingPlan,
+    EarlyStoppingConfig,
+    HuberLossConfig,
     InferredType,
+    LossType,
     MissingType,
     ModelPlan,
+    OptimizationPlan,
     PredictionTableGenerationPlan,
     RunMode,
     TrainingJobPlan,
@@ -36,6 +42,7 @@ from kumoapi.source_table import S3SourceTable, SnowflakeSourceTable
 from relcast.catalog import JobKind, JobRecord, JobState, StageRecord
 from relcast.core.errors import Fault, InvalidRequest, Position, PqlError, SchemaError
 from relcast.core.schema import Column, Dtype, Graph, Link, Stype, Table
+from relcast.learners import ModelPlan as OurPlan
 from relcast.pql import check
 from relcast.server.wire.codec import finite, validation, wire_answer
 from relcast.server.wire.configs import (
@@ -283,6 +290,29 @@ def test_model_plans_make_the_round_trip(mode: RunMode):
     assert model_plan_of(ModelPlan())["run_mode"] == "fast"
     mine = ModelPlan(training_job=TrainingJobPlan(metrics=["ap"], tune_metric="ap"))
     assert model_plan_of(mine)["tune_metric"] == "ap"
+
+
+def test_options_of_a_network_that_our_learners_share_arrive():
+    plan = ModelPlan(
+        column_processing=ColumnProcessingPlan(
+            encoder_overrides={"customers.age": Null(), "orders.price": Numerical()}
+        ),
+        optimization=OptimizationPlan(
+            loss=["mae", HuberLossConfig(name="huber"), "multi_quantile"],
+            early_stopping=[EarlyStoppingConfig(min_delta=0.0, patience=4)],
+            weight_mode=[None],
+        ),
+    )
+    found = model_plan_of(over_the_wire(plan, ModelPlan))
+    assert found["leave_out"] == ["customers.age"]
+    assert found["losses"] == ["mae", "huber", "quantile"]
+    assert found["patience"] == 4
+    assert found["use_weights"] is False
+    OurPlan.from_json(found)
+    every = ModelPlan(optimization=OptimizationPlan(loss=list(LossType)))
+    assert OurPlan.from_json(model_plan_of(every)).losses
+    plain = model_plan_of(ModelPlan())
+    assert not {"leave_out", "losses", "patience", "use_weights"} & set(plain)
 
 
 def test_anchor_times_are_nanoseconds():

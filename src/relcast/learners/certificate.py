@@ -9,6 +9,7 @@ figures are shown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -207,7 +208,7 @@ def make_certificate(
             _training_side(relations, folds, features, again, seed),
             scanned,
         ),
-        assumed=assumed or {},
+        assumed=json.loads(json.dumps(assumed or {})),  # as it comes back from a bundle
     )
 
 

@@ -36,7 +36,7 @@ class Settings:
         calibrate: Whether probabilities of a binary task are calibrated.
         losses: What may be minimised, of ``plan.LOSSES``; None leaves it to the learner, which
             takes its own, too, where it has none of them.
-        patience: Iterations or epochs without improvement after which a trial ends; None leaves it
+        patience: Epochs without improvement after which a trial of a network ends; None leaves it
             to the learner.
         lag_timesteps: Of a forecast, how many of the last windows are inputs by themselves; None
             leaves it to the learner.

@@ -106,7 +106,7 @@ class ModelPlan:
             suit the task and the run mode.
         losses: What learners may minimise, of ``LOSSES``; a learner that has none of them takes its
             own. None leaves it to them.
-        patience: Iterations or epochs without improvement after which a trial ends.
+        patience: Epochs without improvement after which a trial of a network ends.
         lag_timesteps: Of a forecast, how many of the last windows are inputs by themselves, beside
             what sums them up. None takes what the training table says, or eight.
         year_over_year: Of a forecast, whether the year before is an input: True or None wherever

@@ -30,7 +30,7 @@ from kumoapi.task import TaskType as WireTaskType
 from relcast.core.clock import isoformat
 from relcast.core.errors import InvalidRequest
 from relcast.core.schema import Graph
-from relcast.pql.ast import CheckedQuery
+from relcast.pql.ast import CheckedQuery, ProblemKind
 from relcast.tasks import Frame, TablePlan
 from relcast.tasks.split_forms import split_text
 from relcast.tasks.splits import default_split
@@ -115,10 +115,7 @@ def prediction_anchor_of(plan: PredictionTableGenerationPlan) -> str | None:
 def suggest_model_plan(
     query: CheckedQuery, run_mode: RunMode, *, weighted: bool = False
 ) -> ModelPlanInfo:
-    """Return the model plan of a query and run mode, with real values where we honour them.
-
-    Raises ``model.task_type`` for tasks without models.
-    """
+    """Return the model plan of a query and run mode, with real values where we honour them."""
     from relcast.learners import ModelPlan as OurPlan
 
     ours = OurPlan(run_mode=run_mode.value)
@@ -126,7 +123,7 @@ def suggest_model_plan(
     plan = ModelPlan(
         training_job=TrainingJobPlan(
             num_experiments=max(budget.experiments, 1),
-            metrics=list(ours.metrics_for(query.task_type)),
+            metrics=list(ours.metrics_for(query.task_type, _top(query))),
             tune_metric=ours.tune_metric_for(query.task_type),
             refit_trainval=budget.refit,
             manual_seed=ours.seed,
@@ -144,13 +141,22 @@ def suggest_model_plan(
     )
 
 
+def _top(query: CheckedQuery) -> int | None:
+    """Return how many items a ranking asks for; None for other tasks."""
+    problem = query.query.problem
+    return problem.number if problem is not None and problem.kind is ProblemKind.RANK else None
+
+
 def model_plan_of(plan: ModelPlan) -> dict[str, Any]:
     """Return our model plan, as JSON, of whatever part of a wire plan came back.
 
     The run mode itself is not on the wire; the number of experiments tells it: the first of debug,
-    fast, normal and best that makes at least so many, as ``suggest_model_plan`` wrote it.
+    fast, normal and best that makes at least so many, as ``suggest_model_plan`` wrote it. Of the
+    options of a graph network those count that mean something for our learners: a column whose
+    encoder is null is left out, losses and the patience of early stopping are taken, and a
+    ``weight_mode`` of null leaves the weights of the training table out of training.
     """
-    job = plan.training_job
+    job, optimization = plan.training_job, plan.optimization
     experiments = _given(job.num_experiments)
     given = {
         "run_mode": _run_mode(experiments),
@@ -159,8 +165,51 @@ def model_plan_of(plan: ModelPlan) -> dict[str, Any]:
         "tune_metric": _given(job.tune_metric),
         "refit_trainval": job.refit_trainval,
         "seed": _given(job.manual_seed),
+        "losses": _losses(optimization.loss),
+        "patience": _patience(optimization.early_stopping),
+        "leave_out": _left_out(plan.column_processing.encoder_overrides),
     }
+    modes = _given(optimization.weight_mode)
+    if modes is not None and all(mode is None for mode in modes):
+        given["use_weights"] = False
     return {name: value for name, value in given.items() if value is not None}
+
+
+_OUR_LOSSES = {
+    "multi_quantile": "quantile",
+    "normal_distribution": "normal",
+    "log_normal_distribution": "log_normal",
+    "negative_binomial_distribution": "negative_binomial",
+}
+
+
+def _losses(losses: Any) -> list[str] | None:
+    """Return the names of the losses that a plan gives, in our words; None without."""
+    given = _given(losses)
+    if given is None:
+        return None
+    names = [
+        str(getattr(loss, "name", loss) if not isinstance(loss, str) else loss) for loss in given
+    ]
+    return list(dict.fromkeys(_OUR_LOSSES.get(name, name) for name in names))
+
+
+def _patience(strategies: Any) -> int | None:
+    """Return the longest patience of the early stopping strategies; None where one never stops."""
+    given = _given(strategies)
+    if given is None or any(strategy is None for strategy in given):
+        return None
+    return max((int(strategy.patience) for strategy in given), default=None)
+
+
+def _left_out(overrides: Any) -> list[str] | None:
+    """Return the columns, ``table.column``, whose encoder is null: they are no inputs."""
+    null = [name for name, encoder in (overrides or {}).items() if _is_null(encoder)]
+    return null or None
+
+
+def _is_null(encoder: Any) -> bool:
+    return encoder is None or str(getattr(encoder, "name", encoder)).lower() == "null"
 
 
 def _run_mode(experiments: int | None) -> str:
