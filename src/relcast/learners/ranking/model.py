@@ -87,21 +87,41 @@ class ItemVectors:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One booster of a blend: its text, what its raw score is multiplied by, its settings."""
+    """One part of a blend: a booster, or one column, as ``log(1 + value / scale)``.
+
+    Attributes:
+        text: LightGBM's text of a booster; empty for a column.
+        weight: What its score is multiplied by.
+        iterations: Trees of a booster.
+        config: Settings of a booster; ``{"column", "scale"}`` of a column.
+    """
 
     text: str
     weight: float
     iterations: int
     config: Mapping[str, Any]
 
+    @classmethod
+    def of_column(cls, column: int, scale: float) -> Member:
+        """Return a column as a member of weight one."""
+        return cls("", 1.0, 0, {"column": column, "scale": scale})
+
+    def score(self, booster: Any, values: Values, threads: int) -> Float:
+        """Return the weighted score of a matrix float32[pairs, columns]."""
+        if booster is not None:
+            return self.weight * boosting.raw_scores(booster, values, threads)
+        value = np.nan_to_num(values[:, self.config["column"]].astype(np.float64))
+        scaled: Float = np.log1p(np.maximum(value, 0.0) / self.config["scale"])
+        return self.weight * scaled
+
 
 @dataclass(frozen=True)
 class RankModel:
     """Orders candidates by boosted trees over what is known of each pair.
 
-    The score of a candidate is the weighted sum of the members' raw scores; ties go to what had the
-    larger share of the newest links. Items that are no candidates of an example
-    follow by popularity as of what it knows; their score is below its last candidate's.
+    The score of a candidate is the weighted sum of the members' raw scores; ties go to what had
+    the larger share of the newest links, then to the newest link. Items that are no candidates of
+    an example follow by popularity as of what it knows, below its last candidate.
     """
 
     name: str
@@ -114,7 +134,7 @@ class RankModel:
 
     @cached_property
     def _boosters(self) -> tuple[Any, ...]:
-        return tuple(boosting.load(member.text) for member in self.members)
+        return tuple(boosting.load(m.text) if m.text else None for m in self.members)
 
     def values(self, relations: Relations) -> PairValues:
         """Return what computes this model's columns on a snapshot."""
@@ -131,13 +151,19 @@ class RankModel:
         total = np.zeros(len(values))
         for member, booster in zip(self.members, self._boosters, strict=True):
             if len(values):
-                total += member.weight * boosting.raw_scores(booster, values, threads)
+                total += member.score(booster, values, threads)
         return total
 
     def shap(self, values: Values, threads: int) -> Float:
-        """Return TreeSHAP of the raw scores, float64[pairs, columns + 1], base value last."""
+        """Return what each column adds, float64[pairs, columns + 1], base value last.
+
+        TreeSHAP of the boosters; the score of a column is all its own.
+        """
         total = np.zeros((len(values), len(self.plan.traits) + 1))
         for member, booster in zip(self.members, self._boosters, strict=True):
+            if booster is None:
+                total[:, member.config["column"]] += member.score(None, values, threads)
+                continue
             total += member.weight * boosting.contributions(booster, values, threads)[:, 0, :]
         return total
 
@@ -159,14 +185,14 @@ class RankModel:
         """Return the score of each pair, and what decides between equal ones."""
         room = max(1024, _CHUNK_BYTES // (4 * max(1, len(self.plan.traits))))
         parts: list[Float] = [np.zeros(0)]
-        ties: list[Float] = [np.zeros(0)]
+        ties: list[Float] = [np.zeros((0, 2))]
         begin, n = 0, len(pairs.asked)
         while begin < n:
             end = int(np.searchsorted(pairs.indptr, pairs.indptr[begin] + room, side="right")) - 1
             end = min(max(end, begin + 1), n)
             matrix = values.compute(pairs.part(slice(begin, end)), threads)
             parts.append(self.raw(matrix, threads))
-            ties.append(matrix[:, self.plan.tie].astype(np.float64))
+            ties.append(self.plan.ties(matrix))
             begin = end
         return np.concatenate(parts), np.concatenate(ties)
 
@@ -267,7 +293,7 @@ class RankModel:
             "quota": self.quota.to_json(),
             "members": [
                 {
-                    "file": f"ranking-{number}.txt",
+                    "file": f"ranking-{number}.txt" if member.text else None,
                     "weight": member.weight,
                     "iterations": member.iterations,
                     "config": dict(member.config),
@@ -276,7 +302,7 @@ class RankModel:
             ],
         }
         arrays = {**self.question.arrays(), **self.vectors.arrays()}
-        texts = {f"ranking-{n}.txt": member.text for n, member in enumerate(self.members)}
+        texts = {f"ranking-{n}.txt": m.text for n, m in enumerate(self.members) if m.text}
         return Packed(config, arrays, texts)
 
     @classmethod
@@ -291,8 +317,14 @@ class RankModel:
         plan = PairPlan.from_json(config["plan"])
         members = []
         for entry in config["members"]:
-            text = texts[entry["file"]]
-            booster_text.check(text, features=len(plan.traits), outputs=1)
+            text = ""
+            if entry["file"] is not None:
+                text = texts[entry["file"]]
+                booster_text.check(text, features=len(plan.traits), outputs=1)
+            else:
+                column, scale = int(entry["config"]["column"]), float(entry["config"]["scale"])
+                if not 0 <= column < len(plan.traits) or not 0 < scale < np.inf:
+                    raise ValueError("a member names a column that there is not")
             weight = float(entry["weight"])
             if not 0 < weight < np.inf:
                 raise ValueError("a member's weight is not positive")
@@ -312,13 +344,14 @@ class RankModel:
         )
 
 
-def best_of(pairs: Pairs, score: Float, tie: Float, items: Index, scores: Float) -> None:
+def best_of(pairs: Pairs, score: Float, ties: Float, items: Index, scores: Float) -> None:
     """Write the best pairs of each example in descending order.
 
-    Ties go to the larger ``tie``, then to the smaller row.
+    Between equal scores ``ties``, float64[pairs, 2], decides: the larger first, then the larger
+    second, then the smaller row.
     """
     k = items.shape[1]
-    order = np.lexsort((pairs.item, -tie, -score, pairs.owner))
+    order = np.lexsort((pairs.item, -ties[:, 1], -ties[:, 0], -score, pairs.owner))
     for row in range(len(pairs.asked)):
         mine = order[pairs.indptr[row] : pairs.indptr[row + 1]][:k]
         items[row, : len(mine)] = pairs.item[mine]

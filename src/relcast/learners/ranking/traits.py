@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.windows import Window
 from relcast.learners.ranking.cohorts import Cohort
@@ -90,9 +93,23 @@ class PairPlan:
         )
 
     @property
-    def tie(self) -> int:
-        """The place of the column that decides between pairs of one score: a share of links."""
-        return 3 if self.temporal and self.windows else 0
+    def shares(self) -> list[int]:
+        """The places of the columns that alone make a ranking: shares of links, links of both."""
+        if not self.temporal:
+            return [0]
+        own = 4 + len(self.windows) + len(self.back)
+        return [0, *range(3, 3 + len(self.windows) + len(self.back)), own]
+
+    def ties(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return what decides between pairs of one score, float64[pairs, 2]: more comes first.
+
+        The share of the newest links, and how new the newest is.
+        """
+        found = np.zeros((len(values), 2))
+        found[:, 0] = values[:, 3 if self.temporal and self.windows else 0]
+        if self.temporal:
+            found[:, 1] = np.nan_to_num(-values[:, 1].astype(np.float64), nan=-np.inf)
+        return found
 
     @property
     def categorical(self) -> list[int]:
