@@ -10,11 +10,12 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra gnn is not installed")
 
+from relcast.core.errors import ModelError
 from relcast.core.schema import TaskType
-from relcast.learners import gnn
+from relcast.learners import FittedModel, ModelPlan, gnn
 from relcast.learners.deadline import Deadline
 from relcast.learners.metrics import metrics_of
-from relcast.learners.protocol import Asked
+from relcast.learners.protocol import Asked, Target
 from tests.learners.gnn.works import FAST, folds_of, states, work_of
 from tests.learners.worlds import BINARY, MULTICLASS, REGRESSION, STATIC_CLASS
 
@@ -165,9 +166,38 @@ def test_nobody_asked_is_no_trouble(world, binary):
     assert trained.model.predict(world.relations, Asked(none, none, none), threads=1).shape == (0,)
 
 
-def test_it_says_which_tasks_it_fits():
+def test_it_says_which_tasks_it_fits(world):
     assert gnn.available()
-    assert TaskType.STATIC_LINK_PREDICTION not in gnn.TASKS
+    folds = folds_of(world, BINARY)
+    work = work_of(world.relations, BINARY, folds)
+    with pytest.raises(ModelError, match="static_link_prediction") as caught:
+        gnn.train(replace(work, target=Target(TaskType.STATIC_LINK_PREDICTION)))
+    assert caught.value.code == "model.task_type"
+
+
+def test_without_torch_it_says_what_to_install(world, monkeypatch):
+    folds = folds_of(world, BINARY)
+    monkeypatch.setattr(gnn, "find_spec", lambda _: None)
+    assert not gnn.available()
+    with pytest.raises(ModelError) as caught:
+        gnn.train(work_of(world.relations, BINARY, folds))
+    assert caught.value.code == "model.needs_torch"
+    assert "relcast[gnn]" in str(caught.value.hint)
+
+
+def test_a_fit_publishes_it_and_a_bundle_brings_it_back(world, tmp_path):
+    plan = ModelPlan(
+        run_mode="fast", threads=1, bootstrap_resamples=20, learners=("gnn",), num_experiments=1
+    )
+    model = world.fit(BINARY, plan)
+    assert sum(entry.learner == "gnn" for entry in model.leaderboard) == 2  # trial and result
+    assert model.predictor.pack().config["kind"] == "gnn"
+    assert model.certificate.probe.predictions_moved == 0
+    model.save(tmp_path / "model")
+    again = FittedModel.load(tmp_path / "model")
+    asked = folds_of(world, BINARY).validation.asked
+    said = [m.predictor.predict(world.relations, asked, threads=1) for m in (model, again)]
+    assert np.array_equal(*said)
 
 
 @pytest.mark.parametrize("query", [BINARY, REGRESSION, MULTICLASS])

@@ -1,8 +1,7 @@
 """Graph networks over sampled neighbourhoods: a learner for entities of every table.
 
-Needs PyTorch, the extra ``relcast[gnn]``; importing this package does not import it. ``available``
-says whether it is there, ``HOW_TO_ADD`` what to do where it is not. The sampler (``walks``) needs
-no torch.
+Needs PyTorch, the extra ``relcast[gnn]``; importing this package does not import it, and
+``available`` says whether it is there. The sampler (``walks``) needs no torch.
 """
 
 from __future__ import annotations
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
     from relcast.learners.learner import Trained, Work
     from relcast.learners.protocol import Target
 
-__all__ = ["HOW_TO_ADD", "TASKS", "available", "train", "unpack"]
-
-HOW_TO_ADD = (
-    "The graph network did not take part: PyTorch is not installed. "
-    "Add it with: pip install 'relcast[gnn]'."
-)
-"""A sentence for the leaderboard's note."""
+__all__ = ["TASKS", "available", "train", "unpack"]
 
 TASKS = frozenset(
     {
@@ -49,9 +42,16 @@ def available() -> bool:
 def train(work: Work, *, start: GraphModel | None = None) -> Trained[GraphModel]:
     """Train graph networks under the work's budget; ``start`` is an earlier model (warm start).
 
-    Raises ``model.needs_torch`` where PyTorch is missing.
+    Raises ``model.needs_torch`` where PyTorch is missing, ``model.task_type`` for a task that is
+    none of ``TASKS``.
     """
     _require_torch()
+    if work.target.task_type not in TASKS:
+        raise ModelError(
+            f"Graph networks do not fit {work.target.task_type.value} tasks",
+            code="model.task_type",
+            hint=f"They fit: {', '.join(sorted(task.value for task in TASKS))}.",
+        )
     from relcast.learners.gnn.trials import train_networks
 
     return train_networks(work, start=start)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ Index = npt.NDArray[np.int64]
 State = Mapping[str, npt.NDArray[np.float32]]
 
 _BATCH = 256
+_CHUNK = 128 * _BATCH
 _FEW = 512
 
 
@@ -82,7 +82,7 @@ class GraphModel:
     own: OwnFeatures
     head: Head
     members: tuple[Member, ...]
-    _readers: dict[bool, tuple[Any, Reader]] = field(
+    _readers: dict[bool, Reader] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -111,10 +111,10 @@ class GraphModel:
     def reader(self, relations: Relations, *, few: bool) -> Reader:
         """Return what reads a snapshot; the latest is kept."""
         kept = self._readers.get(few)
-        if kept is not None and kept[0]() is relations:
-            return kept[1]
+        if kept is not None and kept.inputs.relations is relations:
+            return kept
         reader = Reader(relations, self.entity, self.codes, self.fanouts, best_device(), few=few)
-        self._readers[few] = (weakref.ref(relations), reader)
+        self._readers[few] = reader
         return reader
 
     def own_features(self, relations: Relations, asked: Asked, threads: int) -> Own:
@@ -161,16 +161,21 @@ class GraphModel:
         if not len(asked):
             return np.zeros((0, width))
         reader = self.reader(relations, few=len(asked) < _FEW)
-        own = self.own_features(relations, asked, threads)
 
-        def work(begin: int) -> Float:
-            part = slice(begin, min(begin + _BATCH, len(asked)))
+        def work(task: tuple[Asked, Own]) -> Float:
             with torch.no_grad():
-                found: Float = of(reader.batch(asked.take(part), own.take(part)))
+                found: Float = of(reader.batch(*task))
             return found
 
+        parts: list[Float] = []
         with one_thread(), ThreadPoolExecutor(max(1, threads)) as pool:
-            return np.concatenate(list(pool.map(work, range(0, len(asked), _BATCH))))
+            # Own features of a chunk at a time, so that scoring needs bounded memory.
+            for begin in range(0, len(asked), _CHUNK):
+                chunk = asked.take(slice(begin, begin + _CHUNK))
+                own = self.own_features(relations, chunk, threads)
+                cuts = [slice(k, k + _BATCH) for k in range(0, len(chunk), _BATCH)]
+                parts += pool.map(work, [(chunk.take(cut), own.take(cut)) for cut in cuts])
+        return np.concatenate(parts)
 
     def explain(
         self,
