@@ -129,7 +129,7 @@ def population_leak(patch: pytest.MonkeyPatch) -> None:
 def vocabulary_leak(patch: pytest.MonkeyPatch) -> None:
     """Count categories, and look for columns that vary, in rows of any time."""
 
-    def everything(columns: Columns, name: str) -> np.ndarray:
+    def everything(columns: Columns, name: str, _: str | None = None) -> np.ndarray:
         return np.ones(columns.relations.table(name).rows, dtype=bool)
 
     patch.setattr(Columns, "known", everything)
