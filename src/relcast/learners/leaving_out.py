@@ -41,6 +41,9 @@ def without(features: FeatureSet, columns: frozenset[tuple[str, str]]) -> Featur
 
 def _read(recipe: Recipe) -> set[tuple[str, str]]:
     found = set() if recipe.value is None else _of_value(recipe.value)
+    stream = recipe.stream
+    if stream is not None and stream.by is not None:
+        found.add((stream.down[0].to, stream.by))
     return found if recipe.of is None else found | _read(recipe.of)
 
 

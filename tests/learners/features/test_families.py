@@ -13,6 +13,7 @@ from relcast.core.delays import Delay
 from relcast.core.schema import Link
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.cells import PARTS
+from relcast.learners.leaving_out import without
 from relcast.pql import check
 from relcast.relations import build
 from tests.learners.features.cases import same
@@ -471,3 +472,10 @@ def test_a_feature_says_whether_it_tells_of_the_time_alone(case):
         if feature.shared and feature.recipe.stream and not feature.recipe.stream.by:
             for anchor in np.unique(anchors):
                 assert len(np.unique(values[anchors == anchor, k])) == 1, feature.name
+
+
+def test_a_column_that_is_left_out_defines_no_cohort(case):
+    made = case[0]
+    kept = without(made, frozenset({("riders", "nation")}))
+    assert [f for f in made.features if "riders.nation" in f.name]
+    assert not [f.name for f in kept.features if "riders.nation" in f.name]
