@@ -14,7 +14,7 @@ from relcast.learners.forecasting.grid import Grid
 from relcast.learners.forecasting.past import Rule
 from relcast.learners.forecasting.reader import Reader
 from relcast.learners.metrics import is_greater_better
-from relcast.learners.protocol import Asked, Fold, Predictor
+from relcast.learners.protocol import Fold, Predictor
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from relcast.relations import Relations
 
 __all__ = [
-    "age",
     "best_rule",
     "errors",
     "hold_back",
@@ -128,23 +127,6 @@ def make_baselines(
         lengths = dict.fromkeys([chosen.length, *years])
         rules += [Rule(kind, n) for n in lengths for kind in ("season", "season mean")]
     return [*found, *(RuleForecast(target, bare, rule) for rule in rules)]
-
-
-def age(train: Fold, valid: Fold, seed: int) -> Fold:
-    """Make training examples see as little as validation examples do.
-
-    Where validation examples are frozen, what they know is older than their anchors; every
-    training example gets the age of a random validation example.
-    """
-    asked, held = train.asked, valid.asked
-    if asked.anchor is None or held.anchor is None or held.known is None or asked.known is None:
-        return train
-    ages = held.anchor - held.known
-    if not ages.any():
-        return train
-    drawn = np.random.default_rng([seed, 29]).choice(ages, len(train))
-    known = np.minimum(asked.known, asked.anchor - drawn)
-    return replace(train, asked=Asked(asked.entity, asked.anchor, known))
 
 
 def hold_back(grid: Grid, train: Fold, valid: Fold) -> tuple[Fold, Fold | None]:

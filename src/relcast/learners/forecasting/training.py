@@ -14,7 +14,6 @@ from relcast.learners.forecasting.bench import Bench
 from relcast.learners.forecasting.finishing import blended, regrown
 from relcast.learners.forecasting.model import ForecastModel
 from relcast.learners.forecasting.preparing import (
-    age,
     best_rule,
     hold_back,
     is_squared,
@@ -25,6 +24,7 @@ from relcast.learners.forecasting.trials import Trials
 from relcast.learners.learner import Trained, Work
 from relcast.learners.protocol import Fold
 from relcast.learners.sampling import sample_rows
+from relcast.learners.staleness import aged
 
 __all__ = ["train_forecast"]
 
@@ -51,11 +51,12 @@ def train_forecast(work: Work) -> Trained[ForecastModel]:
     older, newer = hold_back(reader.grid, work.train, work.valid)
     train, sample = _thinned(older, limit, settings.seed)
     valid, checked = _thinned(work.valid, max(2_000, limit // 2), settings.seed)
-    train = age(train, valid, settings.seed)
+    train = aged(train, valid, limit=limit, seed=settings.seed)
     held = valid
     if newer is not None:
         more, _ = _thinned(newer, max(2_000, limit // 2), settings.seed)
-        held = Fold.joined([valid, age(more, valid, settings.seed + 1)])
+        stale = aged(more, valid, limit=len(more), seed=settings.seed + 1)
+        held = Fold.joined([valid, stale])
     rules = reader.rules()
     bases = tuple(
         dict.fromkeys(
@@ -94,11 +95,13 @@ def train_forecast(work: Work) -> Trained[ForecastModel]:
     validated = chosen
     if newer is not None and not settings.budget.refit:
         whole, sample = _thinned(work.train, limit, settings.seed)
-        validated = regrown(bench, chosen, age(whole, valid, settings.seed))
+        whole = aged(whole, valid, limit=limit, seed=settings.seed)
+        validated = regrown(bench, chosen, whole)
     model = validated
     if settings.budget.refit:
         whole, _ = _thinned(work.train, limit, settings.seed)
-        model = regrown(bench, chosen, Fold.joined([age(whole, valid, settings.seed), valid]))
+        whole = aged(whole, valid, limit=limit, seed=settings.seed)
+        model = regrown(bench, chosen, Fold.joined([whole, valid]))
     notes: dict[str, Any] = {
         "training_rows": sample,
         "validation_rows": checked,

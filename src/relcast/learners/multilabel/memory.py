@@ -80,6 +80,12 @@ class ClassMemory:
     target: WindowTarget
     classes: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` for a target that is not one aggregation of a column."""
+        parts = self.target.aggregations
+        if len(parts) != 1 or parts[0].column is None or not parts[0].path:
+            raise ValueError("a memory of classes needs one aggregation of a column")
+
     @classmethod
     def of(
         cls,

@@ -36,6 +36,7 @@ from relcast.learners.multilabel.pairs import candidates, categorical, pair_matr
 from relcast.learners.protocol import Fold
 from relcast.learners.sampling import sample_rows
 from relcast.learners.search import Search, effort
+from relcast.learners.staleness import aged
 from relcast.learners.support import clocks
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ class _Bench:
     @classmethod
     def of(cls, work: Work) -> _Bench:
         settings, width = work.settings, work.target.width
-        limit = int(np.clip(_CELLS // width, 2_000, settings.budget.rows))
-        train, sampled = _thinned(work.train, limit, settings.seed)
+        most = int(np.clip(_CELLS // width, 2_000, settings.budget.rows))
+        train, sampled = _thinned(work.train, most, settings.seed)
         limit = min(most_rows(width), max(2_000, settings.budget.rows // 2))
         valid, _ = _thinned(work.valid, limit, settings.seed)
+        train = aged(train, valid, limit=most, seed=settings.seed)
         features, left_out = _screened(work, train, valid)
         ground = gather(
             work.relations,
