@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from relcast.learners.features import buckets as feature_buckets
 from relcast.learners.features import kernels as feature_kernels
 from relcast.learners.features.columns import Columns
 from relcast.learners.features.resolver import Resolver
@@ -96,13 +97,13 @@ def category_leak(patch: pytest.MonkeyPatch) -> None:
 
 
 def past_label_leak(patch: pytest.MonkeyPatch) -> None:
-    honest = feature_kernels.bucket_numbers
+    honest = feature_buckets.bucket_numbers
 
     def leaking(*given: Any) -> None:
         *rows, anchors, edges, which, out = given
         honest(*rows, anchors + 2 * DAY, edges + 2 * DAY, which, out)
 
-    patch.setattr(feature_kernels, "bucket_numbers", leaking)
+    patch.setattr(feature_buckets, "bucket_numbers", leaking)
 
 
 def slice_leak(patch: pytest.MonkeyPatch) -> None:
@@ -182,13 +183,13 @@ def label_window_leak(patch: pytest.MonkeyPatch) -> None:
 
 
 def spread_leak(patch: pytest.MonkeyPatch) -> None:
-    honest = feature_kernels.bucket_spread
+    honest = feature_buckets.bucket_spread
 
     def leaking(*given: Any) -> None:
         *rows, anchors, edges, which, out = given
         honest(*rows, anchors + 2 * DAY, edges + 2 * DAY, which, out)
 
-    patch.setattr(feature_kernels, "bucket_spread", leaking)
+    patch.setattr(feature_buckets, "bucket_spread", leaking)
 
 
 LEAKS: dict[str, tuple[Leak, str]] = {
@@ -227,7 +228,7 @@ def test_a_planted_leak_is_noticed_in_every_form(
     leak, where = LEAKS[name]
     if name == "past labels are not past":
         where = "features"
-        monkeypatch.setattr(feature_kernels, "bucket_codes", _ahead(feature_kernels.bucket_codes))
+        monkeypatch.setattr(feature_buckets, "bucket_codes", _ahead(feature_buckets.bucket_codes))
     leak(monkeypatch)
     seeds = range(FORMS[form], 200, 8)
     _noticed(where, seeds, tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relcast.learners.features import kernels
+from relcast.learners.features import buckets
 from relcast.learners.features.block import Block, index_of, translated
 from relcast.learners.features.conditions import Operand, Tree, calculated, holds
 from relcast.learners.features.resolver import Resolver
@@ -177,16 +177,16 @@ class _Series:
         common = (events.indptr, events.time, self.over, self.known)
         if self.codes is not None:
             found = np.empty((len(owners), windows))
-            kernels.bucket_codes(
+            buckets.bucket_codes(
                 *common, self.codes, self.distinct, owners, anchors, self.edges, which, found
             )
         elif part.kind in _SPREAD:
             spread = np.empty((len(owners), windows, 2))
-            kernels.bucket_spread(*common, self.values, owners, anchors, self.edges, which, spread)
+            buckets.bucket_spread(*common, self.values, owners, anchors, self.edges, which, spread)
             found = spread[:, :, _SPREAD[part.kind]]
         else:
             out = np.empty((len(owners), windows, 6))
-            kernels.bucket_numbers(*common, self.values, owners, anchors, self.edges, which, out)
+            buckets.bucket_numbers(*common, self.values, owners, anchors, self.edges, which, out)
             if part.kind is AggregationKind.AVG:
                 count = out[:, :, 0]
                 found = out[:, :, 1] / np.where(count == 0, np.nan, count)
@@ -200,7 +200,7 @@ class _Series:
         """Return which windows end at the owner's first event or later, bool[range, K]."""
         events, owners = self.events, self.resolver.rows[rows]
         first = np.empty(len(owners), dtype=np.int64)
-        kernels.first_known(
+        buckets.first_known(
             events.indptr, events.time, events.known, owners, self.resolver.asof[rows], first
         )
         result: Bools = self.edges[self.which[rows], :-1] >= first[:, None]
