@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from relcast.core.errors import Cancelled, ModelError
 from relcast.core.progress import SILENT, Progress
-from relcast.learners.allowance import Allowance
 from relcast.learners.board import Board
 from relcast.learners.contenders import (
     Family,
@@ -15,6 +14,7 @@ from relcast.learners.contenders import (
     first_baselines,
     later_baselines,
 )
+from relcast.learners.deadline import Deadline
 from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
@@ -83,7 +83,7 @@ def _fill(board: Board, learners: Sequence[Family]) -> None:
     """Put everything on the board: what needs no features first, so that there is an answer."""
     relations, query, folds, plan = board.relations, board.query, board.folds, board.plan
     budget = plan.budget()
-    allowance = Allowance.begin(
+    deadline = Deadline.after(
         plan.time_budget_seconds, budget.seconds * min(2, plan.thread_count())
     )
     for baseline in first_baselines(relations, query, folds):
@@ -94,7 +94,7 @@ def _fill(board: Board, learners: Sequence[Family]) -> None:
         board.add_baseline(baseline)
     for place, family in enumerate(learners):
         coming = learners[place:]
-        if allowance.left() <= 0 and board.learned:
+        if deadline.passed() and board.learned:
             names = ", ".join(each.name for each in coming)
             board.notes.append(f"The time was spent before these were tried: {names}.")
             break
@@ -102,5 +102,5 @@ def _fill(board: Board, learners: Sequence[Family]) -> None:
             board.notes.append(f"There is nothing that {family.name} could learn from.")
             continue
         share = family.share / sum(each.share for each in coming)
-        board.train(family, features, allowance.part(share))
+        board.train(family, features, deadline.part(share))
     board.blend()
