@@ -15,7 +15,7 @@ from relcast.learners.baselines import (
     WindowBaseline,
     global_baselines,
     history_baselines,
-    unpack_baseline,
+    unpack,
 )
 from relcast.learners.contenders import candidate_features, make_baselines
 from relcast.learners.features import FeatureSet
@@ -180,7 +180,7 @@ def test_every_baseline_survives_packing(world: World) -> None:
         features = candidate_features(world.relations, table.query, folds, 400)
         for baseline in make_baselines(world.relations, table.query, folds, features):
             packed = baseline.pack()
-            again = unpack_baseline(packed.config, packed.arrays, folds.target)
+            again = unpack(packed.config, packed.arrays, packed.texts, folds.target)
             asked = folds.test.asked
             before = baseline.predict(world.relations, asked, threads=1)
             after = again.predict(world.relations, asked, threads=1)
