@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+import pytest
+
 from relcast.core.schema import TaskType
 from relcast.learners.evaluation import Evaluation, Measured, Split
-from relcast.ui.results import headline, importance, scores_of
-from relcast.ui.trials import Report, curve_of, leaderboard_of, report_of, standing_of
+from relcast.learners.metrics import default_metrics, is_greater_better
+from relcast.ui.results import headline, importance, is_smaller_better, scores_of
+from relcast.ui.trials import (
+    Report,
+    curves_of,
+    leaderboard_of,
+    notes_of,
+    report_of,
+    standing_of,
+)
 
 
 def split(**metrics: float) -> Split:
@@ -88,21 +98,54 @@ def test_lines_without_a_value_are_not_on_the_leaderboard() -> None:
     ]
 
 
-def test_a_training_shows_its_standing_and_the_curve_of_the_newest_trial() -> None:
+def test_a_training_shows_its_standing_and_a_line_for_every_trial() -> None:
     reports = [
-        Report("global mean", None, None, "mae", 17.0),
-        Report("entity mean", None, None, "mae", 15.0),
-        Report("trees, trial 0", 0, 10, "l1", 0.9),
-        Report("trees, trial 0", 0, 20, "l1", 0.8),
-        Report("trees, trial 0", 0, 20, "mae", 14.0),
-        Report("trees, trial 1", 1, 10, "l1", 0.7),
-        Report("trees, trial 1", 1, 20, "l1", 0.6),
+        Report("global mean", None, None, "mae", 17.0, "baseline"),
+        Report("entity mean", None, None, "mae", 15.0, "baseline"),
+        Report("trees, trial 0", 0, 10, "l1", 0.9, "trees"),
+        Report("trees, trial 0", 0, 20, "l1", 0.8, "trees"),
+        Report("trees, trial 0", 0, 20, "mae", 14.0, "trees"),
+        Report("trees, trial 1", 1, 10, "l1", 0.7, "trees"),
+        Report("trees, trial 1", 1, 20, "l1", 0.75, "trees"),
+        Report("gnn, trial 2", 2, 1, "mae", 16.0, "gnn"),
+        Report("gnn, trial 2", 2, 2, "mae", 13.0, "gnn"),
     ]
     assert [r.learner for r in standing_of(reports)] == [
+        "gnn, trial 2",
         "trees, trial 0",
         "entity mean",
         "global mean",
     ]
-    assert [(r.iteration, r.value) for r in curve_of(reports)] == [(10, 0.7), (20, 0.6)]
+    found = curves_of(reports)
+    assert [
+        (c.metric, [[(r.iteration, r.value) for r in line] for line in c.lines]) for c in found
+    ] == [
+        ("l1", [[(10, 0.9), (20, 0.8)], [(10, 0.7), (20, 0.75)]]),
+        ("mae", [[(1, 16.0), (2, 13.0)]]),
+    ]
+    assert [c.best.value for c in found] == [0.7, 13.0]
     assert standing_of([]) == []
-    assert curve_of(reports[:2]) == []
+    assert curves_of(reports[:2]) == []
+
+
+def test_a_metric_that_grows_by_being_better_has_its_best_at_the_top() -> None:
+    reports = [Report("gnn, trial 0", 0, k, "auroc", v, "gnn") for k, v in ((1, 0.6), (2, 0.9))]
+    assert curves_of(reports)[0].best.value == 0.9
+
+
+@pytest.mark.parametrize("task_type", list(TaskType))
+def test_ui_and_learners_agree_which_way_is_better(task_type: TaskType) -> None:
+    for metric in default_metrics(task_type):
+        assert is_smaller_better(metric) is not is_greater_better(metric), metric
+
+
+def test_losses_that_learners_watch_are_better_when_they_are_smaller() -> None:
+    for metric in ("l1", "l2", "binary_logloss", "multi_logloss", "log_loss"):
+        assert is_smaller_better(metric), metric
+    assert not is_smaller_better("ndcg@10")
+
+
+def test_a_learner_that_is_not_installed_is_named() -> None:
+    said = "The learner gnn did not take part: torch is not installed."
+    assert notes_of({"model": {"absent": [said]}}) == [said]
+    assert notes_of(None) == []

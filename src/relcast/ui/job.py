@@ -28,15 +28,18 @@ from relcast.ui.elements import (
     note,
     state_chip,
 )
+from relcast.ui.evaluation import href
+from relcast.ui.evaluation.certificate import draw_alarm
+from relcast.ui.evaluation.reading import trust_of
 from relcast.ui.faults import faults_of
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
 from relcast.ui.predictions import draw_preview, load_preview
-from relcast.ui.results import importance, scores_of
-from relcast.ui.scoreboard import draw_importance, draw_scores
+from relcast.ui.results import scores_of
+from relcast.ui.scoreboard import ImportancePanel, draw_scores
 from relcast.ui.stages import StageList
-from relcast.ui.trials import TrialBoard, leaderboard_of
+from relcast.ui.trials import TrialBoard, leaderboard_of, notes_of
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -53,6 +56,7 @@ class _View:
     query_text: str
     report: Mapping[str, Any] | None
     preview: PredictionPreview | None
+    notes: tuple[str, ...] = ()
 
 
 @page(ROOM)
@@ -90,7 +94,7 @@ async def show_job(request: Request, job_id: str) -> None:
             stages.show(current.stages)
             waiting.show(_waiting(current), lambda: _wait_note(current))
             board.take(events)
-            board.end(leaderboard_of(now.report), _metric(now))
+            board.end(leaderboard_of(now.report), _metric(now), now.notes)
             outcome_key = (current.state, bool(now.report), bool(now.preview))
             outcome.show(outcome_key, lambda: _outcome(now))
             tail.show((current.state, current.started_at), lambda: _facts(now))
@@ -115,14 +119,20 @@ def _load(platform: Platform, job_id: str) -> _View:
             name, text = query.name or query.id, query.text
         except NotFound:  # deleted since; the job stays readable
             name = None
-    report, preview = None, None
+    report, preview, notes = None, None, tuple[str, ...]()
     if job.state is JobState.DONE:
-        model = (job.result or {}).get("model_id")
-        if job.kind is JobKind.training and isinstance(model, str):
-            report = platform.model(model).evaluation
+        if job.kind is JobKind.training and (model := _model_id(job)):
+            record = platform.model(model)
+            report, notes = record.evaluation, tuple(notes_of(record.lineage))
         if job.kind is JobKind.prediction:
             preview = load_preview(platform, job.id, 20)
-    return _View(job, name, text, report, preview)
+    return _View(job, name, text, report, preview, notes)
+
+
+def _model_id(job: JobRecord) -> str | None:
+    """Return the model that a training made, or that a prediction asked; None before that."""
+    found = (job.result or {}).get("model_id") or job.config.get("model_id")
+    return found if isinstance(found, str) else None
 
 
 def _metric(view: _View) -> str:
@@ -223,15 +233,17 @@ def _outcome(view: _View) -> None:
         with card("What may disappoint"), html.div().classes("rc-stack rc-stack--tight"):
             for warning in warnings:
                 error_box(warning, tone="warn")
+    draw_alarm(trust_of(view.report))
     scores = scores_of(view.report)
     if scores is not None:
         with html.div().classes("rc-grid"):
             with card("Result"):
                 draw_scores(scores)
-            lines = importance(view.report, "features", 8)
-            if lines:
-                with card("What matters most", aside="share of all importance"):
-                    draw_importance(lines)
+                if model := _model_id(view.job):
+                    with html.div().classes("rc-actions").style("margin-top: 16px"):
+                        link_button("Evaluation", href(model), icon="query_stats")
+                        link_button("Explain a prediction", href(model, "explain"), icon="help")
+            ImportancePanel(view.report)
     if view.preview is not None:
         count = (view.job.result or {}).get("num_entities")
         rows = words.count(count, "row") if isinstance(count, int) else ""

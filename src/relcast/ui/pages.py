@@ -9,6 +9,8 @@ from starlette.staticfiles import StaticFiles
 
 from relcast.ui.admin import show_admin
 from relcast.ui.downloads import download
+from relcast.ui.evaluation import show_model
+from relcast.ui.explanation import show_explanation
 from relcast.ui.graphs import show_graph, show_new_graph
 from relcast.ui.job import show_job
 from relcast.ui.jobs import show_jobs
@@ -34,6 +36,8 @@ def register() -> None:
     ui.page("/queries/{query_id}")(show_query)
     ui.page("/graphs/new")(show_new_graph)
     ui.page("/graphs/{graph_id}")(show_graph)
+    ui.page("/models/{model_id}")(show_model)
+    ui.page("/models/{model_id}/explain")(show_explanation)
     ui.page("/jobs")(show_jobs)
     ui.page("/jobs/{job_id}")(show_job)
     ui.page("/admin")(show_admin)

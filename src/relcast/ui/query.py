@@ -35,14 +35,17 @@ from relcast.ui.elements import (
     tag,
     time_of,
 )
+from relcast.ui.evaluation import href
+from relcast.ui.evaluation.certificate import draw_alarm
+from relcast.ui.evaluation.reading import trust_of
 from relcast.ui.fields import TextField
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
 from relcast.ui.new_query import look_at
 from relcast.ui.predictions import draw_preview, load_preview
-from relcast.ui.results import importance, scores_of
-from relcast.ui.scoreboard import draw_importance, draw_scores
+from relcast.ui.results import scores_of
+from relcast.ui.scoreboard import ImportancePanel, draw_scores
 from relcast.ui.training_table import TrainingTablePanel
 
 if TYPE_CHECKING:
@@ -217,16 +220,17 @@ def _model(model: ModelRecord | None) -> None:
             ).classes("rc-sub")
         return
     scores = scores_of(model.evaluation)
-    lines = importance(model.evaluation, "features", 8)
+    draw_alarm(trust_of(model.evaluation))
     with html.div().classes("rc-grid"):
         with card("Model", aside=f"trained {words.ago(model.created_at)}"):
             if scores is None:
                 note("This model has no evaluation.")
             else:
                 draw_scores(scores)
-        if lines:
-            with card("What matters most", aside="share of all importance"):
-                draw_importance(lines)
+            with html.div().classes("rc-actions").style("margin-top: 16px"):
+                link_button("Evaluation", href(model.id), icon="query_stats")
+                link_button("Explain a prediction", href(model.id, "explain"), icon="help")
+        ImportancePanel(model.evaluation)
 
 
 def _predictions(job: JobRecord | None, preview: PredictionPreview | None) -> None:

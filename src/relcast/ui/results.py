@@ -10,12 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Headline", "Importance", "Rival", "Scores", "headline", "importance", "scores_of"]
+from relcast.learners.metrics import is_greater_better
 
-# Errors and losses; every other metric is better when it is larger.
-_SMALLER_IS_BETTER = frozenset(
-    {"mae", "mse", "rmse", "mape", "smape", "wape", "log_loss", "logloss", "brier"}
-)
+__all__ = [
+    "Headline",
+    "Importance",
+    "Rival",
+    "Scores",
+    "headline",
+    "importance",
+    "is_smaller_better",
+    "scores_of",
+]
+
+# What learners watch while they train, besides the metrics that are reported.
+_LOSSES = frozenset({"l1", "l2", "loss", "huber", "brier"})
 _SPLITS = ("test", "validation")
 
 
@@ -98,16 +107,19 @@ class Importance:
 
 
 def is_smaller_better(metric: str) -> bool:
-    return metric.casefold() in _SMALLER_IS_BETTER
+    """Whether a smaller value is the better one: of a reported metric or of a learner's loss."""
+    name = metric.casefold()
+    loss = name in _LOSSES or name.endswith(("logloss", "log_loss", "cross_entropy"))
+    return loss or not is_greater_better(name)
 
 
-def scores_of(report: Mapping[str, Any] | None) -> Scores | None:
-    """Read model and baselines on the test split, or on validation where there is no test."""
+def scores_of(report: Mapping[str, Any] | None, on: str | None = None) -> Scores | None:
+    """Read model and baselines on a split; on test, or else validation, where none is named."""
     evaluation = _evaluation(report)
     if evaluation is None:
         return None
     model, baselines = evaluation["model"], evaluation.get("baselines", {})
-    split = next((s for s in _SPLITS if s in model), None)
+    split = next((s for s in (on, *_SPLITS) if s in model), None)
     if split is None:
         return None
     measured = model[split]
@@ -154,7 +166,10 @@ def headline(report: Mapping[str, Any] | None) -> Headline | None:
 
 
 def importance(report: Mapping[str, Any] | None, by: str, top: int = 10) -> list[Importance]:
-    """Return the largest lines of ``importance[by]``: ``features``, ``tables``, ``columns``."""
+    """Return the largest lines of ``importance[by]``.
+
+    ``by`` is ``features``, ``tables``, ``columns`` or ``windows``.
+    """
     found = (report or {}).get("importance")
     if not isinstance(found, Mapping):
         return []

@@ -1,18 +1,45 @@
-"""Metrics beside baselines, curves and importance, drawn with nothing but boxes and lines."""
+"""Metrics beside baselines, and importance, drawn with nothing but boxes and words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from nicegui import html, ui
+from nicegui import html
+from nicegui.element import Element
 
 from relcast.ui import words
-from relcast.ui.elements import cell, error_box, fold, note, table
-from relcast.ui.results import Importance, Rival, Scores
+from relcast.ui.elements import Live, card, cell, error_box, fold, note, table
+from relcast.ui.results import Importance, Scores, importance
 
-__all__ = ["draw_curve", "draw_importance", "draw_scores"]
+__all__ = ["ImportancePanel", "draw_importance", "draw_scores"]
 
-_SHOWN = 6  # metrics that fit a table before it gets wide; the others are folded
+_TOP = 12
+_BY = {"features": "Feature", "columns": "Column", "tables": "Table", "windows": "Window"}
+
+
+class ImportancePanel:
+    """What matters, by feature, column, table or window; empty for a model that has none."""
+
+    def __init__(self, report: Mapping[str, Any] | None) -> None:
+        found = {by: importance(report, by, _TOP) for by in _BY}
+        self._lines = {by: lines for by, lines in found.items() if lines}
+        if not self._lines:
+            return
+        self._buttons: dict[str, Element] = {}
+        with card("What matters most", aside="share of all importance"):
+            with html.div(role="group", **{"aria-label": "Importance by"}).classes("rc-filters"):
+                for by in self._lines:
+                    made = html.button(_BY[by], type="button").classes("rc-filter")
+                    self._buttons[by] = made.on("click", lambda by=by: self._turn(by), [])
+            self._live = Live()
+        self._turn(next(iter(self._lines)))
+
+    def _turn(self, by: str) -> None:
+        for name, made in self._buttons.items():
+            made.props["aria-pressed"] = "true" if name == by else "false"
+            made.update()
+        self._live.show(by, lambda: draw_importance(self._lines[by]))
 
 
 def draw_scores(scores: Scores) -> None:
@@ -62,21 +89,23 @@ def _bars(scores: Scores) -> None:
 
 
 def _table(scores: Scores) -> None:
-    shown = scores.metrics[: _SHOWN * 2]
-    heads = ["", *(f">{words.metric_name(m)}" for m in shown)]
-    best = {metric: scores.winner(metric) for metric in shown}
+    heads = ["Metric", *(f">{rival.name}" for rival in scores.rivals)]
     with table(heads):
-        for rival in scores.rivals:
+        for metric in scores.metrics:
+            best = scores.winner(metric)
             with html.tr():
-                cell(rival.name, classes="rc-strong" if rival.is_model else "")
-                for metric in shown:
-                    figure = cell(_figure(rival, metric), right=True)
-                    if best[metric] == rival.name:
-                        figure.classes("rc-strong").props["title"] = "The best of this column"
-
-
-def _figure(rival: Rival, metric: str) -> str:
-    return words.number(rival.value(metric))
+                cell(words.metric_name(metric))
+                for rival in scores.rivals:
+                    figure = cell(words.number(rival.value(metric)), right=True)
+                    _, low, high = rival.metrics.get(metric, (None, None, None))
+                    said = []
+                    if low is not None and high is not None:
+                        said.append(f"95 % interval {words.number(low)} to {words.number(high)}")
+                    if best == rival.name:
+                        figure.classes("rc-strong")
+                        said.append("the best of this row")
+                    if said:
+                        figure.props["title"] = "; ".join(said)
 
 
 def draw_importance(lines: Sequence[Importance]) -> None:
@@ -88,30 +117,3 @@ def draw_importance(lines: Sequence[Importance]) -> None:
             with html.div().classes("rc-bar rc-bar--main"):
                 html.span().style(f"width: {100 * line.share / longest:.2f}%")
             html.span(f"{100 * line.share:.1f} %").classes("rc-right")
-
-
-def draw_curve(points: Sequence[tuple[float, float]], label: str, unit: str) -> None:
-    """Draw a line through (x, y); the axes are named by their ends. Two points or more."""
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    width, height = 600.0, 150.0
-    left, right, bottom, top = min(xs), max(xs), min(ys), max(ys)
-    dx, dy = (right - left) or 1.0, (top - bottom) or 1.0
-    path = " ".join(
-        f"{(x - left) / dx * width:.1f},{height - (y - bottom) / dy * height:.1f}"
-        for x, y in points
-    )
-    with html.figure():
-        with html.svg(
-            viewBox=f"0 0 {width:.0f} {height:.0f}",
-            preserveAspectRatio="none",
-            role="img",
-            **{"aria-label": f"{label}: from {ys[0]:.4g} to {ys[-1]:.4g}"},
-        ).classes("rc-curve"):
-            for level in (0.0, height / 2, height):
-                line = {"x1": 0, "x2": width, "y1": level, "y2": level}
-                ui.element("line").props.update(line)
-            ui.element("polyline").props["points"] = path
-        with html.div().classes("rc-axis"):
-            html.span(f"{unit} {words.amount(left)}")
-            html.span(f"{label} {words.number(bottom)} to {words.number(top)}")
-            html.span(f"{unit} {words.amount(right)}")

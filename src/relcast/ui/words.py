@@ -43,6 +43,15 @@ _STATES = {
 _METRICS = {
     "acc": "Accuracy",
     "accuracy": "Accuracy",
+    "avg_popularity": "Mean popularity",
+    "coverage": "Coverage",
+    "diversity": "Diversity",
+    "hit_ratio": "Hit ratio",
+    "personalization": "Personalization",
+    "wape": "WAPE",
+    "map": "MAP",
+    "ndcg": "NDCG",
+    "mrr": "MRR",
     "ap": "Average precision",
     "auprc": "AUPRC",
     "auroc": "AUROC",
@@ -59,6 +68,7 @@ _METRICS = {
     "rmse": "RMSE",
     "smape": "SMAPE",
 }
+_MEANS = ("macro", "micro")
 _TASKS = {
     TaskType.BINARY_CLASSIFICATION: "Binary classification",
     TaskType.MULTICLASS_CLASSIFICATION: "Multiclass classification",
@@ -82,7 +92,12 @@ def state_name(state: str) -> str:
 def metric_name(metric: str) -> str:
     """Return the field's name of a metric: ``auroc`` is AUROC, ``map@10`` is MAP@10."""
     head, at, k = metric.partition("@")
-    name = _METRICS.get(head.casefold(), head.upper() if at else head.replace("_", " "))
+    first, under, kind = head.rpartition("_")
+    name = _METRICS.get(head.casefold())
+    if name is None and under and kind in _MEANS and first.casefold() in _METRICS:
+        name = f"{_METRICS[first.casefold()]}, {kind}"
+    if name is None:
+        name = head.upper() if at else head.replace("_", " ")
     return f"{name}{at}{k}"
 
 
@@ -105,6 +120,8 @@ def number(value: object, digits: int = 4) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
+    if abs(value) >= 1e12:
+        return f"{value:.{digits}g}"
     places = decimals(value, digits)
     if value and places > digits + 3:
         return f"{value:.{digits - 1}g}"
