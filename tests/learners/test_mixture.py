@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from relcast.core.progress import Silent
 from relcast.core.schema import TaskType
-from relcast.learners import contenders
+from relcast.learners import FittedModel, contenders, fit
 from relcast.learners.baselines import ConstantBaseline
 from relcast.learners.board import Board, Contender
 from relcast.learners.folds import make_folds
@@ -100,6 +101,28 @@ def test_the_board_blends_what_helps_and_leaves_what_does_not(world: World) -> N
         assert (len(board.learned) == 3) == blends
     half = mixed(folds.target, [truth + noise[0], truth + noise[1]], [0.5, 0.5])
     assert np.abs(half - truth).mean() < np.abs(noise[0]).mean()
+
+
+@pytest.mark.parametrize("query", [BINARY, MULTICLASS])
+def test_all_that_suit_take_part_and_what_wins_is_whole(
+    query: str, world: World, tmp_path: Path
+) -> None:
+    plan = replace(QUICK, learners=None)
+    table = world.table(query)
+    model = fit(world.relations, table.query, table, plan)
+    tried = {entry.learner for entry in model.leaderboard}
+    assert {"baseline", *(f.name for f in contenders.families(model.target, plan))} <= tried
+    (published,) = [entry for entry in model.leaderboard if entry.published]
+    assert published.validation == max(
+        entry.validation for entry in model.leaderboard if entry.trial is None
+    )
+    assert model.certificate.passed
+    assert model.importance.features
+    entity, anchor = table.examples.entity[:50], table.examples.anchor[:50]
+    said = model.predict(world.relations, entity, anchor).values
+    model.save(tmp_path / "model")
+    again = FittedModel.load(tmp_path / "model").predict(world.relations, entity, anchor).values
+    assert np.array_equal(said, again)
 
 
 def test_packed_parts_keep_apart() -> None:

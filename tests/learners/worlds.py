@@ -33,7 +33,13 @@ QUERIES = {
     "static": STATIC,
     "static_class": STATIC_CLASS,
 }
-QUICK = ModelPlan(run_mode="debug", threads=1, bootstrap_resamples=50)
+QUICK = ModelPlan(
+    run_mode="debug",
+    threads=1,
+    bootstrap_resamples=50,
+    learners=("trees", "forecast", "multilabel", "ranking"),
+)
+"""One learner for each task; ``test_mixture`` lets all that suit take part."""
 
 
 @dataclass(frozen=True)
