@@ -11,7 +11,16 @@ from relcast.learners.features import FeatureSet
 from relcast.pql import check
 from relcast.relations import build
 from tests.learners.features.cases import same
-from tests.properties.worlds_future import DAYS, STATIC, TASKS, draw_still_world, draw_world
+from tests.properties.worlds_future import (
+    DAYS,
+    STATIC,
+    TASKS,
+    draw_anchor,
+    draw_still_world,
+    draw_text,
+    draw_world,
+    other_future,
+)
 from tests.relations.databases import DAY, EPOCH
 
 TARGETS = [targets[k] for targets in TASKS for k in (0, -1)]
@@ -57,3 +66,29 @@ def _parity(made: FeatureSet, relations, rows: np.ndarray, anchors: np.ndarray |
         same(whole, part(everyone, known=anchors), names)
     for k in range(0, len(rows), 5):
         same(whole[k : k + 1], part(everyone[k : k + 1]), names)
+
+
+@pytest.mark.parametrize("seed", [s for s in range(22) if s % 8 != 7])
+def test_what_is_offered_follows_from_the_past(seed: int, tmp_path: Path) -> None:
+    """Seed 20: groups were counted as comparable by parents that were yet to come."""
+    text = draw_text(seed)
+    db = draw_world(seed, text)
+    anchor = draw_anchor(db, "events", seed)
+    sides = []
+    for number, world in enumerate((db, other_future(db, anchor, seed))):
+        snapshot = world.snapshot(tmp_path / str(number))
+        relations, query = build(snapshot), check(text, snapshot.graph)
+        made = FeatureSet.generate(relations, query, budget=5000, until=anchor)
+        entities = relations.table("entities")
+        keys = world.frames["entities"]["id"].to_numpy()
+        born = np.zeros(len(keys)) if entities.time is None else entities.time
+        keys = np.sort(keys[born <= anchor])
+        rows = entities.key_index(keys).astype(np.int64)
+        values = made.compute(relations, rows, np.full(len(rows), anchor)).values
+        sides.append((made, keys, values))
+    (made, keys, values), (again, others, changed) = sides
+    assert [f.name for f in again.features] == [f.name for f in made.features]
+    assert again.to_json() == made.to_json()
+    both = np.intersect1d(keys, others)
+    here, there = np.searchsorted(keys, both), np.searchsorted(others, both)
+    same(values[here], changed[there], [f.name for f in made.features])

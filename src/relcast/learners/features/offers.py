@@ -314,8 +314,10 @@ class Offers:
         """Return which share of the known rows has another row of its parent and moment."""
         key = ("moments", link)
         if key not in self._answers:
-            known = self.columns.known(link.table)
-            self._answers[key] = shared_moments(self.relations.link(link), known)
+            arrays = self.relations.link(link)
+            # A row whose parent is yet to come has no siblings so far.
+            there = np.append(self.columns.known(link.to), False)[arrays.parent]
+            self._answers[key] = shared_moments(arrays, self.columns.known(link.table) & there)
         return float(self._answers[key])
 
     def shares(self, table: str, column: str | None) -> bool:
@@ -328,7 +330,7 @@ class Offers:
         late = column is not None and self.relations.value_known(table, column) is not None
         if arrays.end_time is None and not late:
             return True
-        return float(arrays.rows) * self.span < 1e8 * max(1, self.horizon)
+        return float(self.columns.known(table).sum()) * self.span < 1e8 * max(1, self.horizon)
 
     def compares(self, stream: Stream) -> bool:
         """Tell whether looking at everybody active, one moment a horizon, is affordable."""
