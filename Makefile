@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-features bench-learners bench-peers bench-sampler clean
+.PHONY: help setup demo test test-long lint format bench bench-relf1 bench-scale bench-labels bench-features bench-learners bench-peers bench-ranking bench-sampler clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ bench-features: $(VENV)/.test ## Relational features a second, beside featuretoo
 
 bench-learners: $(VENV)/.test ## Every task type on the real data sets beside the best baseline
 	$(BIN)/python bench/learners.py
+
+bench-ranking: $(VENV)/.test ## Next items and rel-f1's circuits: MAP@10 beside popularity and the own past
+	$(BIN)/python bench/ranking.py
 
 bench-sampler: $(VENV)/.test ## The network's neighbour sampler, beside pyg-lib where it installs
 	$(BIN)/python bench/sampler.py
