@@ -479,3 +479,15 @@ def test_a_column_that_is_left_out_defines_no_cohort(case):
     kept = without(made, frozenset({("riders", "nation")}))
     assert [f for f in made.features if "riders.nation" in f.name]
     assert not [f.name for f in kept.features if "riders.nation" in f.name]
+
+
+def test_parents_that_are_yet_to_come_make_no_siblings(tmp_path):
+    """A bug once: rows were found comparable by parents that nobody knew of."""
+    db = league(1)
+    db.frames["teams"]["since"] = moments(np.full(len(db.frames["teams"]), 600.0))
+    db.kinds["teams"]["since"] = "time"
+    db.times["teams"] = "since"
+    _, made = made_of(db, tmp_path)
+    assert not [f.name for f in made.features if "of the same team" in f.name]
+    _, later = made_of(db, tmp_path, until=EPOCH + np.timedelta64(650, "D"))
+    assert [f.name for f in later.features if "of the same team" in f.name]
