@@ -319,3 +319,23 @@ def test_the_year_is_read_where_the_data_shows_one_unless_it_may_not_be(tmp_path
     without = make_reader(*given, years=False)
     assert without.seasons == ()
     assert not any("year" in name for name in without.steps.names)
+
+
+def test_rows_held_back_to_choose_by_share_no_window_with_those_to_learn_from(
+    world: World,
+) -> None:
+    from relcast.learners.forecasting.grid import Grid
+    from relcast.learners.forecasting.preparing import hold_back
+
+    grid = Grid.of(world.query(SALES))
+    folds = world.folds(SALES)  # one validation anchor
+    older, newer = hold_back(grid, folds.train, folds.validation)
+    assert newer is not None
+    first = newer.asked.anchor.min()
+    assert grid.edges(older.asked.anchor).max() <= grid.edges(newer.asked.anchor).min() == first
+    assert len(np.unique(newer.asked.anchor)) == 7
+    many = world.folds(SALES, split=MANY)  # validation has anchors enough
+    assert hold_back(grid, many.train, many.validation) == (many.train, None)
+    rows = np.flatnonzero(folds.train.asked.anchor >= np.unique(folds.train.asked.anchor)[-20])
+    few = folds.train.take(rows, None)  # too much would be lost
+    assert hold_back(grid, few, folds.validation)[1] is None

@@ -38,7 +38,7 @@ def blended(trials: Trials, grown: list[Grown]) -> ForecastModel:
     sign = -1.0 if is_greater_better(bench.settings.metric) else 1.0
 
     def loss(values: Float) -> float:
-        return sign * bench.measure(values, trials.held)
+        return sign * trials.decide(values)
 
     plain = [Member(bench.frame(rule, relative=False), (), 1.0, 0, {}) for rule in bench.rules]
     rules = [(member, bench.said(member, trials.check)) for member in plain]

@@ -38,6 +38,7 @@ _FLOOR_OF_LEVEL = 0.05
 _LOOKED_AT = 20_000
 """(Example, step) rows that rules are chosen on."""
 _DECIDING_ANCHORS = 8
+_LEFT_TO_LEARN = 0.8
 _NEWEST = 8
 
 
@@ -133,9 +134,9 @@ def hold_back(grid: Grid, train: Fold, valid: Fold) -> tuple[Fold, Fold | None]:
     """Hold the newest training anchors back, to choose by, where validation has few anchors.
 
     One anchor is one draw of what moves all entities at once; settings that are chosen on it follow
-    its accidents. So at most a fifth of the training anchors joins the validation rows, up to eight
-    anchors in all. Examples whose windows reach into those of the first one held are in neither
-    part.
+    its accidents. So the newest training anchors join the validation rows, up to eight anchors in
+    all. Examples whose windows reach into those of the first one held are in neither part; where
+    that would leave less than four fifths of the anchors to learn from, nothing is held back.
 
     Returns:
         The older part, and the newest; None where nothing is held back.
@@ -150,7 +151,7 @@ def hold_back(grid: Grid, train: Fold, valid: Fold) -> tuple[Fold, Fold | None]:
     first = anchors[-wanted]
     ends = grid.edges(anchors)[:, -1]
     before = anchors[ends <= grid.edges(first[None])[0, 0]]
-    if len(before) < len(anchors) // 2:
+    if len(before) < _LEFT_TO_LEARN * len(anchors):
         return train, None
     older, newer = np.flatnonzero(asked <= before[-1]), np.flatnonzero(asked >= first)
     return _taken(train, older), _taken(train, newer)

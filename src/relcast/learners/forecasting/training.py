@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from relcast.core.schema import TaskType
+from relcast.learners.evaluation import better
 from relcast.learners.forecasting.bench import Bench
 from relcast.learners.forecasting.finishing import blended, regrown
 from relcast.learners.forecasting.model import ForecastModel
@@ -86,22 +87,25 @@ def train_forecast(work: Work) -> Trained[ForecastModel]:
     bench, left_out = screened(bench, train, valid)
     reader = bench.model.reader
     # What comes after the trials takes about as long as they did, where all is grown once more.
-    again = newer is not None or settings.budget.refit
-    deadline = settings.deadline.part(0.5 if again else 0.85)
+    later = (newer is not None) + settings.budget.refit
+    deadline = settings.deadline.part(0.85 / (1 + 0.7 * later))
     trials = Trials(bench, train, bench.read(train), held, bench.read(held), deadline)
     grown = trials.search()
     chosen = blended(trials, grown)
     del trials
-    validated = chosen
-    if newer is not None and not settings.budget.refit:
-        whole, sample = _thinned(work.train, limit, settings.seed)
-        whole = aged(whole, valid, limit=limit, seed=settings.seed)
-        validated = regrown(bench, chosen, whole)
+    whole, sample = _thinned(work.train, limit, settings.seed)
+    whole = aged(whole, valid, limit=limit, seed=settings.seed)
+    validated, steady = chosen, True
+    if newer is not None:
+        # Where the newest training rows are of another world, what was chosen without them stays.
+        again = regrown(bench, chosen, whole)
+        steady = not better(
+            settings.metric, _value(bench, chosen, valid), _value(bench, again, valid)
+        )
+        validated = again if steady else chosen
     model = validated
-    if settings.budget.refit:
-        whole, _ = _thinned(work.train, limit, settings.seed)
-        whole = aged(whole, valid, limit=limit, seed=settings.seed)
-        model = regrown(bench, chosen, Fold.joined([whole, valid]))
+    if settings.budget.refit and steady:
+        model = regrown(bench, validated, Fold.joined([whole, valid]))
     notes: dict[str, Any] = {
         "training_rows": sample,
         "validation_rows": checked,
@@ -114,10 +118,16 @@ def train_forecast(work: Work) -> Trained[ForecastModel]:
         "seasons": {season.name: season.length for season in reader.seasons},
         "bases": [base.name for base in bases],
         "asked_for": [member.frame.name for member in validated.members],
-        "refit": settings.budget.refit,
+        "newest_rows_used": steady,
+        "refit": settings.budget.refit and steady,
         "out_of_time": any(each.trial.out_of_time for each in grown),
     }
     return Trained(model, validated, tuple(each.trial for each in grown), notes)
+
+
+def _value(bench: Bench, model: ForecastModel, valid: Fold) -> float:
+    threads = bench.settings.threads
+    return bench.measure(model.predict(bench.relations, valid.asked, threads=threads), valid)
 
 
 def _thinned(fold: Fold, limit: int, seed: int) -> tuple[Fold, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from relcast.learners.forecasting.bench import NOTHING, Bench, Way
 from relcast.learners.forecasting.model import Member
 from relcast.learners.forecasting.reader import Batch
 from relcast.learners.learner import Trial
+from relcast.learners.metrics import is_greater_better
 from relcast.learners.protocol import Fold
 from relcast.learners.search import Effort, effort
 
@@ -69,11 +71,35 @@ class Trials:
             *(Way(frame) for frame in relative),
             Way(bench.frame(NOTHING, relative=True)),
             Way(bench.frame(NOTHING, relative=False)),
-            Way(bench.frame(bench.bases[-1], relative=False)),
+            *(Way(bench.frame(base, relative=False)) for base in bench.bases),
         ]
         if 1 < bench.target.horizon <= _MOST_STEPS_ALONE and len(self.train) >= _LEAST_ROWS_ALONE:
             found.append(Way(relative[0], alone=True))
         return found
+
+    def decide(self, said: Float) -> float:
+        """Return the tune metric of the rows that decide, of which validation is one half.
+
+        Errors are taken against those of the first base, so that a half whose windows are larger
+        does not decide alone.
+        """
+        found = self._halves(said)
+        if not is_greater_better(self.bench.settings.metric):
+            found = found / np.maximum(self._reference, np.finfo(np.float64).tiny)
+        return float(np.mean(found))
+
+    @cached_property
+    def _reference(self) -> Float:
+        return self._halves(self.check.bases[self.bench.bases[0]])
+
+    def _halves(self, said: Float) -> Float:
+        """Return the metric of validation rows, and of those held back where there are any."""
+        parts = np.split(np.arange(len(self.held)), [self.bench.validation])
+        held = self.held
+        measured = [
+            self.bench.measure(said[part], held.take(part, None)) for part in parts if len(part)
+        ]
+        return np.array(measured)
 
     def search(self) -> list[Grown]:
         """Grow a member per trial: every way once, then variations of the best way."""
@@ -98,7 +124,7 @@ class Trials:
             config = self._as_asked(config, number)
             grown = self._trial(number, way, config, plan)
             found.append(grown)
-            value = bench.measure(grown.said, self.held)
+            value = self.decide(grown.said)
             # Boosters of their own for every step cost a trial for each; they are not varied.
             if not way.alone and (best is None or better(settings.metric, value, best[0])):
                 best = (value, way, config)
