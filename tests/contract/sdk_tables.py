@@ -1,4 +1,4 @@
-"""A user's script for the public SDK: training and prediction tables of every task type.
+"""A user's script for the public SDK: tables, models and predictions of every task type.
 
 Run by test_sdk_tables.py in a process of its own: ``python sdk_tables.py <url> <key> <data>``.
 """
@@ -50,6 +50,30 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
+TRAINED = ("links", "multilabel", "ranking", "forecast", "planned")
+
+
+def trained(graph: Any, query: Any, table: Any, scored: Any) -> dict[str, Any]:
+    """Train on a table, predict another, and say what came of it."""
+    plan = query.suggest_model_plan(run_mode="debug")
+    trainer = kumoai.Trainer(plan)
+    result = trainer.fit(graph, table)
+    holdout = result.holdout_df()
+    config = {"output_types": {"predictions"}}
+    prediction = trainer.predict(graph, scored, output_config=config)
+    frame = prediction.predictions_df()
+    return {
+        "metrics": {m.name: m.value for m in result.metrics().test_metrics},
+        "tune_metric": str(plan.training_job.tune_metric),
+        "holdout": list(holdout.columns),
+        "columns": list(frame.columns),
+        "rows": len(frame),
+        "entities": int(frame["ENTITY"].nunique()),
+        "most": int(frame.groupby("ENTITY").size().max()),
+        "first": frame.iloc[0].to_dict(),
+    }
+
+
 def walk(url: str, key: str, data: str) -> dict[str, Any]:
     kumoai.init(url=url, api_key=key)
     folder = kumoai.S3Connector(root_dir=data)
@@ -85,6 +109,7 @@ def walk(url: str, key: str, data: str) -> dict[str, Any]:
             "lengths": sorted({len(t) for t in frame["TARGET"] if hasattr(t, "__len__")})[:50],
             "anchors": sorted({str(t) for t in frame.get("TIMESTAMP", ())}),
             "scored": len(scored.data_df()),
+            "model": trained(graph, query, table, scored) if name in TRAINED else None,
         }
 
     # A weight column is added to the generated table, which is then trained on.

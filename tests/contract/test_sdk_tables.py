@@ -1,4 +1,4 @@
-"""Training and prediction tables of every task type through the unchanged SDK ``kumoai`` 2.22.0."""
+"""Tables, models and predictions of every task type through the unchanged SDK ``kumoai`` 2.22.0."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             [sys.executable, str(WALK), f"{url}/api", key, str(root / "data")],
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
             env=environment(),
             check=False,
         )
@@ -105,3 +105,28 @@ def test_modified_tables_that_do_not_fit_are_told(found):
     assert "rows" in short
     assert "importance" in words
     assert "TARGET" in less
+
+
+_RANKED = ["ENTITY", "TIMESTAMP", "CLASS", "SCORE"]
+_FORECAST = ["ENTITY", "TIMESTAMP", "TARGET_PRED", "ANCHOR_TIMESTAMP"]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "columns", "most"),
+    [
+        ("links", "map@10", _RANKED, 5),
+        ("ranking", "map@10", _RANKED, 2),
+        ("multilabel", "ap_macro", [*_RANKED, "PREDICTED"], 3),
+        ("forecast", "mae", _FORECAST, 3),
+        ("planned", "mae", _FORECAST, 2),
+    ],
+)
+def test_every_task_trains_and_predicts(found, name, metric, columns, most):
+    model = found[name]["model"]
+    assert model["tune_metric"] == metric
+    assert np.isfinite(model["metrics"][metric])
+    assert model["columns"] == columns
+    assert {"ENTITY", "TIMESTAMP", "TARGET"} <= set(model["holdout"])
+    assert model["entities"] == CUSTOMERS
+    assert model["most"] == most
+    assert model["rows"] <= CUSTOMERS * most
