@@ -23,6 +23,7 @@ from relcast.learners.metrics import is_greater_better, metrics_of
 from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
 from relcast.learners.search import Effort, Search, effort
+from relcast.learners.staleness import aged
 from relcast.learners.support import clocks
 from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
 
@@ -74,7 +75,9 @@ def train_trees(work: Work) -> Trained[TreeModel]:
         limit=budget.rows,
         seed=settings.seed,
     )
-    train = train.take(sample.rows, sample.weight)
+    train = aged(
+        train.take(sample.rows, sample.weight), valid, limit=budget.rows, seed=settings.seed
+    )
     checked = sample_rows(
         valid.label,
         None,
