@@ -14,10 +14,11 @@ from relcast.core.errors import ModelError
 from relcast.core.schema import TaskType
 from relcast.learners import FittedModel, ModelPlan, gnn
 from relcast.learners.deadline import Deadline
+from relcast.learners.gnn.reader import Reader
 from relcast.learners.metrics import metrics_of
 from relcast.learners.protocol import Asked, Target
 from tests.learners.gnn.works import FAST, folds_of, states, work_of
-from tests.learners.worlds import BINARY, MULTICLASS, REGRESSION, STATIC_CLASS
+from tests.learners.worlds import BINARY, DAY, MULTICLASS, REGRESSION, STATIC_CLASS
 
 EACH = "FOR EACH customers.customer_id"
 FORECAST = f"PREDICT SUM(orders.price, 0, 30, days) FORECAST 3 TIMEFRAMES {EACH}"
@@ -311,3 +312,36 @@ def test_columns_that_are_left_out_are_not_read(world):
     assert ("orders", "price") not in columns
     assert {edge.link.foreign_key for edge in model.edges} == {"customer_id"}
     assert [code.table for code in model.codes] == ["customers", "orders"]
+
+
+def test_frozen_examples_are_learned_from_stale_ones(world):
+    folds = folds_of(world, REGRESSION)
+    asked = folds.validation.asked
+    late = replace(asked, known=asked.anchor - 20 * DAY)
+    frozen = replace(folds, validation=replace(folds.validation, asked=late))
+    work = work_of(world.relations, REGRESSION, frozen)
+    seen = []
+
+    def keep(self, asked, own, batch=Reader.batch):
+        seen.append(asked)
+        return batch(self, asked, own)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Reader, "batch", keep)
+        model = gnn.train(work).model
+    behind = np.concatenate([asked.anchor - asked.known for asked in seen])
+    assert set(np.unique(behind)) == {0, 20 * DAY}
+    said = model.predict(world.relations, late, threads=1)
+    assert np.isfinite(said).all()
+
+
+def test_a_refit_reads_validation_as_well(world):
+    folds = folds_of(world, BINARY)
+    budget = replace(FAST, refit=True)
+    trained = gnn.train(work_of(world.relations, BINARY, folds, budget=budget))
+    assert trained.report["refit"]
+    assert trained.model.members[0].epochs == trained.validated.members[0].epochs
+    before, after = states(trained.validated), states(trained.model)
+    assert any(not np.array_equal(before[k], after[k]) for k in before)
+    said = trained.model.predict(world.relations, folds.validation.asked, threads=1)
+    assert value(folds, "auroc", said) > 0.75

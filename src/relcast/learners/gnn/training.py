@@ -71,12 +71,18 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Training rows: what is asked, their own features, labels float32[n, ...], weights."""
+    """Training rows.
+
+    Attributes:
+        labels: float32[n, ...] as the loss sees them.
+        examples: How many examples the rows are of; some may stand there several times.
+    """
 
     asked: Asked
     own: Own
     labels: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
+    examples: int
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,7 +126,7 @@ def run_course(
     ``measure(network, epoch)`` is the tune metric on validation; None trains for all epochs.
     """
     together = Alone() if group is None else group
-    steps = min(max(effort.steps[0], math.ceil(len(rows) / effort.batch)), effort.steps[1])
+    steps = min(max(effort.steps[0], math.ceil(rows.examples / effort.batch)), effort.steps[1])
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(
         parameters, lr=trying.rate, betas=_BETAS, eps=_EPSILON, weight_decay=trying.decay

@@ -30,6 +30,7 @@ from relcast.learners.gnn.walks import EdgeType
 from relcast.learners.learner import Trained, Trial, Work
 from relcast.learners.protocol import Asked, Fold
 from relcast.learners.sampling import sample_rows
+from relcast.learners.staleness import aged
 from relcast.learners.support import clocks
 from relcast.tasks.anchors import Frame
 
@@ -62,16 +63,18 @@ def train_networks(
     effort = effort_of(settings.budget, target.task_type)
     train, notes = _sampled(work)
     valid = _checked(work, effort)
+    most, examples = _most_rows(work), len(train)
+    train = aged(train, valid, limit=most, seed=settings.seed)  # frozen: as stale as validation
     model, values, ahead_values = _prepared(work, train, valid, effort, start)
     bench = _Bench(work, model, effort, group)
-    rows = bench.rows(train, values)
+    rows = replace(bench.rows(train, values), examples=examples)
     held_out = bench.rows(valid, ahead_values)
     with one_thread():
         found = bench.search(rows, held_out, valid, start)
         validated = bench.blend(found, held_out, valid)
         published = validated
         if settings.budget.refit:
-            published = bench.refit(validated, train, valid, values, ahead_values)
+            published = bench.refit(validated, rows, held_out)
     notes |= {
         "features": len(model.features.features),
         "tables": [code.table for code in model.codes],
@@ -85,7 +88,6 @@ def train_networks(
 def _sampled(work: Work) -> tuple[Fold, dict[str, Any]]:
     """Choose training rows: at most the budget's, and what fits a gigabyte with their features."""
     train, settings = work.train, work.settings
-    wide = 2 * min(_MOST_FEATURES, len(work.features.features)) + 1
     numbers = work.target.task_type in (TaskType.BINARY_CLASSIFICATION, TaskType.REGRESSION)
     label = train.label if numbers and train.label.ndim == 1 else np.zeros(len(train))
     sample = sample_rows(
@@ -93,10 +95,15 @@ def _sampled(work: Work) -> tuple[Fold, dict[str, Any]]:
         train.asked.anchor,
         train.weight,
         task_type=work.target.task_type if numbers else TaskType.REGRESSION,
-        limit=min(settings.budget.rows, max(10_000, _MOST_CELLS // wide)),
+        limit=_most_rows(work),
         seed=settings.seed,
     )
     return train.take(sample.rows, sample.weight), {"training_rows": sample.report}
+
+
+def _most_rows(work: Work) -> int:
+    wide = 2 * min(_MOST_FEATURES, len(work.features.features)) + 1
+    return min(work.settings.budget.rows, max(10_000, _MOST_CELLS // wide))
 
 
 def _checked(work: Work, effort: Effort) -> Fold:
@@ -124,7 +131,10 @@ def _prepared(
     if start is not None:
         model = replace(start, name="graph network", members=())
         return model, compute(model.features, train.asked), compute(model.features, valid.asked)
-    features = work.features.select(range(min(_MOST_FEATURES, len(work.features.features))))
+    listed = work.features.features
+    # What the anchor itself says comes first: it is little, and says how stale an example is.
+    order = sorted(range(len(listed)), key=lambda k: listed[k].recipe.family != "calendar")
+    features = work.features.select(order[:_MOST_FEATURES])
     values, later = compute(features, train.asked), compute(features, valid.asked)
     kept = _useful(values, later, train, work.settings.seed)
     features, values, later = features.select(kept), values[:, kept], later[:, kept]
@@ -234,7 +244,7 @@ class _Bench:
         none = not self.model.features.features
         own = Own.none(len(fold)) if none else Own(*self.model.own.apply(values))
         labels = self.model.head.labels(fold)
-        return Rows(fold.asked, own, labels, weight.astype(np.float32))
+        return Rows(fold.asked, own, labels, weight.astype(np.float32), len(fold))
 
     def search(
         self, rows: Rows, held_out: Rows, valid: Fold, start: GraphModel | None
@@ -278,11 +288,9 @@ class _Bench:
         name = "graph network" if len(chosen) == 1 else f"graph networks (blend of {len(chosen)})"
         return replace(self.model, name=name, members=chosen)
 
-    def refit(
-        self, model: GraphModel, train: Fold, valid: Fold, values: Values, later: Values
-    ) -> GraphModel:
+    def refit(self, model: GraphModel, train: Rows, valid: Rows) -> GraphModel:
         """Train every member again, for as many epochs, on training and validation rows."""
-        rows = _both(self.rows(train, values), self.rows(valid, later))
+        rows = _both(train, valid)
         members = []
         for member in model.members:
             if self.late():
@@ -382,4 +390,5 @@ def _both(one: Rows, other: Rows) -> Rows:
         ),
         np.concatenate([one.labels, other.labels]),
         np.concatenate([one.weight, other.weight]),
+        one.examples + other.examples,
     )
