@@ -39,6 +39,10 @@ __all__ = [
 
 Fitted = Predictor | Ranker
 
+_MANY = 400
+_MOST_CANDIDATES = 1_500
+_CELLS = 20_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -67,8 +71,6 @@ class Family:
     @property
     def available(self) -> bool:
         """Whether everything that it needs is installed."""
-        if find_spec(self.module) is None:
-            return False
         return self.needs is None or find_spec(self.needs) is not None
 
     def learner(self) -> Learner[Any]:
@@ -80,7 +82,7 @@ _LINEAR = Family("linear", "relcast.learners.linear", share=0.15, reads_features
 _TREES = Family("trees", "relcast.learners.training", "train_trees", reads_features=True)
 _GNN = Family("gnn", "relcast.learners.gnn", share=0.5, needs="torch", slow=True)
 _GNN_BESIDE = replace(_GNN, share=0.25)
-_WIDE = Family("wide classes", "relcast.learners.multilabel", "train_wide", 0.5, classes=61)
+_WIDE = Family("wide classes", "relcast.learners.multilabel", "train_wide", 0.5, classes=20)
 _FORECAST = Family("forecast", "relcast.learners.forecasting")
 _MULTILABEL = Family("multilabel", "relcast.learners.multilabel")
 _RANKING = Family("ranking", "relcast.learners.ranking")
@@ -151,9 +153,15 @@ def candidate_features(
     *,
     allow_mutable: bool = False,
 ) -> FeatureSet:
-    """Generate at most ``budget`` features; nothing later than the training side is read."""
+    """Generate at most ``budget`` features; nothing later than the training side is read.
+
+    Where there are few rows to compute them for, more are generated: learners choose among them.
+    """
     from relcast.learners.features import FeatureSet
 
+    if budget >= _MANY:
+        affordable = _CELLS // max(1, len(folds.train))
+        budget = max(budget, min(_MOST_CANDIDATES, affordable))
     anchor = folds.train.asked.anchor
     until = None if anchor is None else int(anchor.max())
     return FeatureSet.generate(
