@@ -135,6 +135,12 @@ TASKS = (
         tables=("film", "actor", "film_actor", "film_category", "category", "language"),
     ),
     Task(
+        "chinook playlists",
+        "chinook",
+        "PREDICT LIST_DISTINCT(PlaylistTrack.PlaylistId) RANK TOP 3 FOR EACH Track.TrackId",
+        tables=("Track", "PlaylistTrack", "Playlist", "Genre", "MediaType", "Album", "Artist"),
+    ),
+    Task(
         "berka loans",
         "berka-partial",
         "PREDICT loan.status FOR EACH loan.loan_id",
