@@ -28,7 +28,7 @@ from relcast.ui.elements import (
     note,
     state_chip,
 )
-from relcast.ui.evaluation import href
+from relcast.ui.evaluation import href, model_of, why_of
 from relcast.ui.evaluation.certificate import draw_alarm
 from relcast.ui.evaluation.reading import trust_of
 from relcast.ui.faults import faults_of
@@ -121,18 +121,12 @@ def _load(platform: Platform, job_id: str) -> _View:
             name = None
     report, preview, notes = None, None, tuple[str, ...]()
     if job.state is JobState.DONE:
-        if job.kind is JobKind.training and (model := _model_id(job)):
+        if job.kind is JobKind.training and (model := model_of(job)):
             record = platform.model(model)
             report, notes = record.evaluation, tuple(notes_of(record.lineage))
         if job.kind is JobKind.prediction:
             preview = load_preview(platform, job.id, 20)
     return _View(job, name, text, report, preview, notes)
-
-
-def _model_id(job: JobRecord) -> str | None:
-    """Return the model that a training made, or that a prediction asked; None before that."""
-    found = (job.result or {}).get("model_id") or job.config.get("model_id")
-    return found if isinstance(found, str) else None
 
 
 def _metric(view: _View) -> str:
@@ -239,7 +233,7 @@ def _outcome(view: _View) -> None:
         with html.div().classes("rc-grid"):
             with card("Result"):
                 draw_scores(scores)
-                if model := _model_id(view.job):
+                if model := model_of(view.job):
                     with html.div().classes("rc-actions").style("margin-top: 16px"):
                         link_button("Evaluation", href(model), icon="query_stats")
                         link_button("Explain a prediction", href(model, "explain"), icon="help")
@@ -248,7 +242,7 @@ def _outcome(view: _View) -> None:
         count = (view.job.result or {}).get("num_entities")
         rows = words.count(count, "row") if isinstance(count, int) else ""
         with card("First predictions", aside=rows, flush=True):
-            draw_preview(view.preview)
+            draw_preview(view.preview, why=why_of(model_of(view.job)))
 
 
 def _warnings(job: JobRecord) -> list[str]:

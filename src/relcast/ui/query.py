@@ -12,10 +12,10 @@ from nicegui import html, ui
 from starlette.requests import Request
 
 from relcast.catalog.records import JobKind, JobRecord, JobState, ModelRecord, QueryRecord
-from relcast.core.clock import anchor_time
-from relcast.core.errors import Fault, InvalidRequest, NotFound, PqlError
+from relcast.core.errors import Fault, NotFound, PqlError
 from relcast.jobs.previewing import PredictionPreview
 from relcast.ui import words
+from relcast.ui.asked_prediction import prediction_dialog
 from relcast.ui.asking import act, action, api_base, ask, keep_fresh, page
 from relcast.ui.editor import show_faults
 from relcast.ui.elements import (
@@ -24,7 +24,6 @@ from relcast.ui.elements import (
     card,
     cell,
     code_line,
-    dialog,
     fact,
     facts,
     fold,
@@ -35,10 +34,9 @@ from relcast.ui.elements import (
     tag,
     time_of,
 )
-from relcast.ui.evaluation import href
+from relcast.ui.evaluation import href, model_of, why_of
 from relcast.ui.evaluation.certificate import draw_alarm
 from relcast.ui.evaluation.reading import trust_of
-from relcast.ui.fields import TextField
 from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.jobs import elapsed
@@ -77,7 +75,7 @@ async def show_query(request: Request, query_id: str) -> None:
     query = view.query
     with page_frame(query.name or query.id, ROOM, above=Crumb("Predictive Queries", ROOM)) as top:
         with top:
-            _actions(platform, view)
+            _actions(platform, view, prediction_dialog(platform, query, lambda: view.model))
         _question(view)
         results, predictions = Live(), Live()
         if not view.faults:
@@ -140,7 +138,7 @@ def _renew(platform: Platform, view: _View) -> _View:
     )
 
 
-def _actions(platform: Platform, view: _View) -> None:
+def _actions(platform: Platform, view: _View, ask_prediction: Callable[[], object]) -> None:
     @action
     async def retrain() -> None:
         again.props["disabled"] = True  # a second click is not a second job
@@ -154,46 +152,8 @@ def _actions(platform: Platform, view: _View) -> None:
             raise
         ui.navigate.to(f"/jobs/{job.id}")
 
-    ask_anchor = _prediction_dialog(platform, view.query)
     again = button("Retrain query", retrain, icon="model_training")
-    button("New Batch Prediction", ask_anchor, icon="online_prediction", look="main")
-
-
-def _prediction_dialog(platform: Platform, query: QueryRecord) -> Callable[[], object]:
-    with dialog("New Batch Prediction") as box:
-        html.p(
-            "The tables are read again, and every entity of the query is scored by its promoted "
-            "model. The result is a file with one row for each."
-        ).classes("rc-sub")
-        anchor = TextField(
-            "Anchor time (UTC), optional",
-            kind="datetime-local",
-            hint="Predictions look forward from this moment. Empty: from the newest data.",
-        )
-        problem = html.p().classes("rc-down")
-
-        @action
-        async def start() -> None:
-            try:
-                moment = anchor_time(anchor.value.strip() or None)
-                job = await act(
-                    platform,
-                    "query.predict",
-                    query.id,
-                    platform.predict,
-                    query.id,
-                    anchor=moment,
-                )
-            except InvalidRequest as error:
-                problem.text = error.message
-                return
-            box.close()
-            ui.navigate.to(f"/jobs/{job.id}")
-
-        with html.div().classes("rc-dialog-foot"):
-            button("Not now", box.close)
-            button("Start prediction", start, look="main")
-    return box.open
+    button("New Batch Prediction", ask_prediction, icon="online_prediction", look="main")
 
 
 def _question(view: _View) -> None:
@@ -250,7 +210,7 @@ def _predictions(job: JobRecord | None, preview: PredictionPreview | None) -> No
                 link_button("CSV", f"/downloads/{job.id}/predictions.csv", look="small")
                 link_button("Parquet", f"/downloads/{job.id}/predictions.parquet", look="small")
                 link_button("The job", f"/jobs/{job.id}", look="small")
-        draw_preview(preview)
+        draw_preview(preview, why=why_of(model_of(job)))
 
 
 def _jobs(jobs: tuple[JobRecord, ...], query_id: str) -> None:

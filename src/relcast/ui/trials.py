@@ -244,7 +244,7 @@ def _entries(entries: Sequence[Entry], metric: str) -> None:
         for entry in entries:
             with html.tr().classes("rc-best" if entry.published else ""):
                 cell(f"{entry.name} (published)" if entry.published else entry.name)
-                cell(entry.kind)
+                cell(entry.kind, classes="rc-nowrap")
                 cell(words.number(entry.value), right=True)
                 cell(words.duration(entry.seconds), right=True)
 

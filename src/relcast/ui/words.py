@@ -13,6 +13,7 @@ from relcast.core.schema import TaskType
 __all__ = [
     "ago",
     "amount",
+    "cause",
     "count",
     "decimals",
     "duration",
@@ -138,6 +139,13 @@ def decimals(largest: float, digits: int = 4) -> int:
 def amount(value: float) -> str:
     """Write how many: without a point where there is nothing behind it."""
     return f"{int(value):,}" if float(value).is_integer() else number(float(value))
+
+
+def cause(value: object) -> str:
+    """Write a feature's value or a cell: no thousands separators, for a year is a value too."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "missing"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def count(n: int, thing: str, things: str | None = None) -> str:

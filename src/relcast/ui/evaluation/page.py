@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from nicegui import html
 from starlette.requests import Request
@@ -30,6 +29,7 @@ from relcast.ui.evaluation.binary import draw_binary
 from relcast.ui.evaluation.certificate import draw_alarm, draw_trust
 from relcast.ui.evaluation.classes import draw_classes, draw_labels
 from relcast.ui.evaluation.groups import draw_cohorts, draw_groups
+from relcast.ui.evaluation.links import href
 from relcast.ui.evaluation.ranking import draw_ranking
 from relcast.ui.evaluation.reading import (
     cohorts_of,
@@ -48,7 +48,7 @@ from relcast.ui.trials import draw_leaderboard, leaderboard_of
 if TYPE_CHECKING:
     from relcast.jobs import Platform
 
-__all__ = ["ROOM", "draw_task", "href", "show_model"]
+__all__ = ["ROOM", "draw_task", "show_model"]
 
 ROOM = "/queries"
 _VERSIONS = 10
@@ -60,13 +60,6 @@ class _View:
     name: str
     alive: bool
     versions: tuple[ModelRecord, ...]
-
-
-def href(model_id: str, part: str = "", **chosen: str) -> str:
-    """Return the URL of a model's page, or of a part of it such as ``explain``."""
-    path = f"/models/{quote(model_id, safe='')}{f'/{part}' if part else ''}"
-    said = "&".join(f"{name}={quote(value, safe='')}" for name, value in chosen.items() if value)
-    return f"{path}?{said}" if said else path
 
 
 @page(ROOM)

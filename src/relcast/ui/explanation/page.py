@@ -17,7 +17,8 @@ from relcast.core.errors import Conflict, NotFound, RelcastError
 from relcast.core.schema import TaskType
 from relcast.ui.asking import ask, page
 from relcast.ui.elements import Live, card, error_box, link_button, note
-from relcast.ui.evaluation.page import ROOM, href
+from relcast.ui.evaluation import href
+from relcast.ui.evaluation.page import ROOM
 from relcast.ui.explanation.picture import draw_told
 from relcast.ui.explanation.reading import Told, told_of
 from relcast.ui.fields import TextField

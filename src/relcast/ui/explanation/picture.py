@@ -10,7 +10,7 @@ from nicegui import html
 from relcast.ui import words
 from relcast.ui.drawing import Axis, Series, draw_plot
 from relcast.ui.elements import card, cell, note, table
-from relcast.ui.explanation.reading import Force, Near, Told, value_text
+from relcast.ui.explanation.reading import Force, Near, Told
 
 __all__ = ["draw_told"]
 
@@ -116,7 +116,7 @@ def _cells(rows: Sequence[Near]) -> None:
                 kind = "rc-up" if row.effect > 0 else "rc-down" if row.effect < 0 else ""
                 cell(_signed(row.effect) if row.effect else "0", right=True, classes=kind)
                 for name in names:
-                    cell(value_text(row.cells.get(name)), classes="rc-num")
+                    cell(words.cause(row.cells.get(name)), classes="rc-num")
 
 
 def _moment(time: datetime) -> str:

@@ -93,7 +93,7 @@ def told_of(explanation: Mapping[str, Any]) -> Told:
         forces=tuple(
             Force(
                 str(reason["feature"]),
-                value_text(reason.get("value")),
+                words.cause(reason.get("value")),
                 float(reason["contribution"]),
                 float(reason["contribution"]) / largest,
             )
@@ -111,13 +111,6 @@ def told_of(explanation: Mapping[str, Any]) -> Told:
         ),
         instead=_instead(explanation.get("counterfactuals") or (), prediction),
     )
-
-
-def value_text(value: Any) -> str:
-    """Write a cell or a feature's value; no thousands separators, for a year is a value too."""
-    if value is None or value != value:  # noqa: PLR0124  # not a number
-        return "missing"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _instead(counterfactuals: Sequence[Mapping[str, Any]], prediction: float) -> tuple[str, ...]:
