@@ -321,31 +321,45 @@ def moved_predictions(case: Case, model: Fitted, name: str) -> list[str]:
     found = []
     sides = (case.here, case.there)
     for learner in model.learners():
+        names: dict[Any, int] = {}
         said = [
-            _flat(ask(learner, side.relations, side.asked(case.keys, case.anchor), k=8, threads=1))
+            _flat(
+                ask(learner, side.relations, side.asked(case.keys, case.anchor), k=8, threads=1),
+                side,
+                names,
+            )
             for side in sides
         ]
         if _differ(*said).any():
             found.append(f"predictions: {learner.name} {name}")
-    if model.model and _differ(*(_scores(side, model, case) for side in sides)).any():
+    same: dict[Any, int] = {}
+    if model.model and _differ(*(_scores(side, model, case, same) for side in sides)).any():
         found.append(f"predictions: the model {name}")
     return found
 
 
-def _scores(side: Side, model: Fitted, case: Case) -> np.ndarray:
+def _scores(side: Side, model: Fitted, case: Case, names: dict[Any, int]) -> np.ndarray:
     asked = side.asked(case.keys, case.anchor)
     assert model.model is not None
     scores = model.model.predict(side.relations, asked.entity, asked.anchor)
     if scores.items is None:
         return scores.values
-    return _flat(Ranked(scores.items, scores.values))
+    return _flat(Ranked(scores.items, scores.values), side, names)
 
 
-def _flat(said: Said) -> np.ndarray:
-    """Return what was said of each example as numbers, float64[n, ...]."""
-    if isinstance(said, Ranked):
-        return np.concatenate([said.items, said.scores], axis=1)
-    return said
+def _flat(said: Said, side: Side, names: dict[Any, int]) -> np.ndarray:
+    """Return what was said of each example as numbers, float64[n, ...].
+
+    Rows of a table stand elsewhere in another database: ``names`` numbers their keys.
+    """
+    if not isinstance(said, Ranked):
+        return said
+    items = said.items
+    if side.query.items is not None:
+        keys = side.relations.table(side.query.items.to).keys().to_pylist()
+        code = np.array([names.setdefault(key, len(names)) for key in keys] + [-1])
+        items = code[items]
+    return np.concatenate([items, said.scores], axis=1)
 
 
 def moved_memory(case: Case, whole: Fitted) -> list[str]:

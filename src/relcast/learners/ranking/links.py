@@ -225,6 +225,11 @@ class Links:
             _plain(relations, spec) if spec.shape is None else _counted(relations, spec, items)
         )
         owner = np.repeat(np.arange(len(events.indptr) - 1), np.diff(events.indptr))
+        born = relations.table(spec.entity_table).time
+        if born is not None and len(owner):
+            # Nobody links before they are there: of whom is yet to come, nothing is known.
+            since = born[owner]
+            time = np.maximum(time, np.where(since == NOT_A_TIME, NEVER, since))
         keep = item >= 0
         if len(over):
             keep &= over > time
