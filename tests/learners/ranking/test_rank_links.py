@@ -140,8 +140,8 @@ def test_a_walk_finds_what_others_with_the_same_items_have(world: World) -> None
     )
     want = np.zeros_like(out)
     place = {key: j for j, key in enumerate(keys)}
-    by_customer = dict(rows.groupby("customer_id"))
-    by_item = dict(rows.groupby("product_id"))
+    by_customer = dict(list(rows.groupby("customer_id")))
+    by_item = dict(list(rows.groupby("product_id")))
     for e in entity.tolist():
         mine = by_customer.get(names[e])
         if mine is None:
