@@ -138,10 +138,14 @@ def page(browser, served):
     opened.on("request", requested)
     opened.on("websocket", requested)
     opened.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-    opened.on(
-        "console",
-        lambda said: "Content Security" in said.text and faults.append(f"console: {said.text}"),
-    )
+
+    def said(message) -> None:
+        # That a page or a file is not there is what some tests ask for.
+        missing = message.text.startswith("Failed to load resource")
+        if "Content Security" in message.text or (message.type == "error" and not missing):
+            faults.append(f"console: {message.text}")
+
+    opened.on("console", said)
     yield opened
     hacked = opened.evaluate("window.hacked")
     context.close()

@@ -73,7 +73,7 @@ def photograph(url: str, query_id: str, images: Path) -> None:
         page.locator("h2", has_text="So far").or_(page.locator(".rc-chip--FAILED")).wait_for(
             timeout=240_000
         )
-        page.locator(".rc-curve").wait_for(timeout=60_000)
+        page.locator(".rc-plot").first.wait_for(timeout=60_000)
         page.wait_for_timeout(2500)
         page.screenshot(path=images / "job.png")
         page.locator(".rc-chip--DONE").wait_for(timeout=300_000)
@@ -86,6 +86,16 @@ def photograph(url: str, query_id: str, images: Path) -> None:
         page.get_by_role("heading", name="Newest predictions").wait_for()
         page.wait_for_timeout(800)
         page.screenshot(path=images / "query.png")
+        page.get_by_role("link", name="Evaluation").click()
+        page.get_by_role("slider").wait_for()
+        page.wait_for_timeout(1500)
+        page.set_viewport_size({"width": SIZE["width"], "height": 1750})
+        page.screenshot(path=images / "evaluation.png")
+        page.go_back()
+        page.get_by_role("link", name="Why does").first.click()
+        page.locator(".rc-told").wait_for(timeout=60_000)
+        page.wait_for_timeout(800)
+        page.screenshot(path=images / "explanation.png")
         browser.close()
 
 

@@ -192,11 +192,17 @@ def test_a_counterfactual_is_a_sentence() -> None:
             ],
             "rows": [],
             "counterfactuals": [
-                {"without": "these 3 rows of orders", "rows": [0], "prediction": 0.31}
+                {"without": "these 3 rows of orders", "rows": [0], "prediction": 0.31},
+                {"without": "its one row of visits", "rows": [1], "prediction": 0.6409},
+                {"without": "its one row of notes", "rows": [2], "prediction": 0.6412},
             ],
             "summary": "",
         }
     )
-    assert found.instead == ("Without these 3 rows of orders: 0.310 instead of 0.641.",)
+    assert found.instead == (
+        "Without these 3 rows of orders: 0.31 instead of 0.64.",
+        "Without its one row of visits: 0.6409 instead of 0.6412.",
+        "Without its one row of notes: 0.6412 as before.",
+    )
     assert [(f.value, f.share) for f in found.forces] == [("missing", -0.5), ("2024", 1.0)]
     assert found.anchor == "2024-09-01 00:00:00 UTC"

@@ -26,7 +26,10 @@ def draw_groups(curves: Mapping[str, Any]) -> None:
         with card("Over time", aside=f"{words.metric_name(metric)} by anchor"):
             _over_time(spans, metric, baseline)
     if grouped:
-        with card("By cohort", aside=_aside(metric), flush=True):
+        with (
+            card("By cohort", aside=_aside(metric), flush=True),
+            html.div().classes("rc-even"),
+        ):
             for one in grouped:
                 _cohort(one, metric, baseline)
 

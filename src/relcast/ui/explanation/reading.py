@@ -115,11 +115,19 @@ def told_of(explanation: Mapping[str, Any]) -> Told:
 
 def _instead(counterfactuals: Sequence[Mapping[str, Any]], prediction: float) -> tuple[str, ...]:
     return tuple(
-        f"Without {part['without']}: {words.number(float(part['prediction']), 3)} instead of "
-        f"{words.number(prediction, 3)}."
+        f"Without {part['without']}: {_beside(float(part['prediction']), prediction)}."
         for part in counterfactuals
         if part.get("prediction") is not None
     )
+
+
+def _beside(other: float, prediction: float) -> str:
+    """Write two numbers with as many digits as tell them apart, two at least."""
+    for digits in range(2, 7):
+        then, now = words.number(other, digits), words.number(prediction, digits)
+        if then != now:
+            return f"{then} instead of {now}"
+    return f"{words.number(prediction)} as before"
 
 
 def _time(text: Any) -> datetime | None:
