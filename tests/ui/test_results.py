@@ -13,6 +13,7 @@ from relcast.ui.trials import (
     notes_of,
     report_of,
     standing_of,
+    trials_of,
 )
 
 
@@ -126,6 +127,26 @@ def test_a_training_shows_its_standing_and_a_line_for_every_trial() -> None:
     assert [c.best.value for c in found] == [0.7, 13.0]
     assert standing_of([]) == []
     assert curves_of(reports[:2]) == []
+
+
+def test_every_learner_has_a_line_from_trial_to_trial() -> None:
+    reports = [
+        Report("entity mean", None, None, "auroc", 0.6, "baseline"),
+        Report("linear, trial 0", 0, 1, "auroc", 0.7, "linear"),
+        Report("linear, trial 0", 0, 1, "auroc", 0.71, "linear"),
+        Report("linear, trial 1", 1, 1, "auroc", 0.72, "linear"),
+        Report("trees, trial 2", 2, 10, "binary_logloss", 0.5, "trees"),
+        Report("trees, trial 2", 2, 20, "auroc", 0.8, "trees"),
+    ]
+    assert curves_of(reports) == []
+    found = trials_of(reports)
+    assert found is not None
+    assert [[(r.trial, r.value) for r in line] for line in found.lines] == [
+        [(0, 0.71), (1, 0.72)],
+        [(2, 0.8)],
+    ]
+    assert found.best.learner == "trees, trial 2"
+    assert trials_of(reports[:2]) is None
 
 
 def test_a_metric_that_grows_by_being_better_has_its_best_at_the_top() -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "notes_of",
     "report_of",
     "standing_of",
+    "trials_of",
 ]
 
 _SHOWN = 12
@@ -61,10 +62,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The trials that grew by one metric: a line for each, in the order in which they began."""
+    """Lines in one metric: of each trial as it grew, or of each learner from trial to trial."""
 
     metric: str
     lines: tuple[tuple[Report, ...], ...]
+    by_trial: bool = False
 
     @property
     def best(self) -> Report:
@@ -105,13 +107,13 @@ class TrialBoard:
     def _end(self, entries: Sequence[Entry], metric: str, notes: Sequence[str]) -> None:
         with html.div().classes("rc-stack"):
             draw_leaderboard(entries, metric, notes)
-            if grown := curves_of(self._reports):
+            if grown := _pictures(self._reports):
                 with fold("The curves of every trial"), html.div().classes("rc-grid"):
                     for curves in grown:
                         _curves(curves)
 
     def _draw(self) -> None:
-        standing, grown = standing_of(self._reports), curves_of(self._reports)
+        standing, grown = standing_of(self._reports), _pictures(self._reports)
         if not standing and not grown:
             return
         with html.div().classes("rc-grid"):
@@ -135,7 +137,7 @@ def standing_of(reports: Sequence[Report]) -> list[Report]:
 def curves_of(reports: Sequence[Report]) -> list[Curves]:
     """Return a line for every trial of every learner that said how it grew, by metric.
 
-    A trial that said one thing only has no line: the standing has it.
+    A trial that spoke of one iteration only has no line: ``trials_of`` has it.
     """
     found: dict[str, dict[tuple[str, int], list[Report]]] = {}
     for report in reports:
@@ -143,10 +145,28 @@ def curves_of(reports: Sequence[Report]) -> list[Curves]:
             own = found.setdefault(report.metric, {})
             own.setdefault((report.family, report.trial), []).append(report)
     grown = {
-        metric: tuple(tuple(line) for line in lines.values() if len(line) > 1)
+        metric: tuple(
+            tuple(line) for line in lines.values() if len({r.iteration for r in line}) > 1
+        )
         for metric, lines in found.items()
     }
     return [Curves(metric, lines) for metric, lines in grown.items() if lines]
+
+
+def trials_of(reports: Sequence[Report]) -> Curves | None:
+    """Return a line for every learner: its trials by the metric that decides, as they ended.
+
+    None where no learner has had two trials.
+    """
+    metric = next((r.metric for r in reports if r.trial is None), None)
+    found: dict[str, dict[int, Report]] = {}
+    for report in reports:
+        if report.trial is not None and report.metric == metric:
+            found.setdefault(report.family, {})[report.trial] = report
+    if metric is None or all(len(trials) < 2 for trials in found.values()):
+        return None
+    lines = (tuple(trials[k] for k in sorted(trials)) for trials in found.values())
+    return Curves(metric, tuple(lines), by_trial=True)
 
 
 def notes_of(lineage: Mapping[str, Any] | None) -> list[str]:
@@ -155,7 +175,48 @@ def notes_of(lineage: Mapping[str, Any] | None) -> list[str]:
     return [str(note) for note in absent]
 
 
+def _pictures(reports: Sequence[Report]) -> list[Curves]:
+    by_trial = trials_of(reports)
+    return [*([] if by_trial is None else [by_trial]), *curves_of(reports)]
+
+
 def _curves(curves: Curves) -> None:
+    if curves.by_trial:
+        _trials(curves)
+    else:
+        _grown(curves)
+
+
+def _trials(curves: Curves) -> None:
+    metric, best = _metric(curves.metric), curves.best
+    aside = f"{metric} on validation, best {words.number(best.value)}: {best.learner}"
+    with card("Trials", aside=aside):
+        draw_plot(
+            [
+                Series(
+                    _learner(line[-1]),
+                    [(float(r.trial or 0), r.value) for r in line],
+                    kind,
+                    _LOOKS[k % len(_LOOKS)],
+                )
+                for k, line in enumerate(curves.lines)
+                for kind in ("line", "dots")
+            ],
+            x=Axis("trial", form=words.amount),
+            y=Axis(metric),
+            label=f"{metric} on validation of every trial of {len(curves.lines)} learners",
+        )
+        draw_table(
+            (">Trial", "Learner", f">{metric}"),
+            [
+                (f"{r.trial}", _learner(r), words.number(r.value))
+                for line in curves.lines
+                for r in line
+            ],
+        )
+
+
+def _grown(curves: Curves) -> None:
     best = curves.best
     aside = f"{_metric(curves.metric)} on validation, best {words.number(best.value)}"
     names = list(dict.fromkeys(_learner(line[-1]) for line in curves.lines))

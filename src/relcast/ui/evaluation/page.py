@@ -43,7 +43,7 @@ from relcast.ui.frame import Crumb, page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.results import Scores, headline, scores_of
 from relcast.ui.scoreboard import ImportancePanel, draw_scores
-from relcast.ui.trials import draw_leaderboard, leaderboard_of
+from relcast.ui.trials import draw_leaderboard, leaderboard_of, notes_of
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -93,7 +93,9 @@ async def show_model(request: Request, model_id: str, split: str | None = None) 
             ImportancePanel(report)
             entries = leaderboard_of(report)
             if entries:
-                draw_leaderboard(entries, str(report.get("tune_metric", "")))
+                draw_leaderboard(
+                    entries, str(report.get("tune_metric", "")), notes_of(model.lineage)
+                )
         _versions(view)
         _details(model)
 
