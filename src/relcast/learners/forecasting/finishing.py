@@ -69,8 +69,12 @@ def _fan(trials: Trials, model: ForecastModel) -> Fan:
     for level in LEVELS:
         grown = boosting.grow(
             _QuantileConfig(
-                **{**sober.to_json(), "objective": "quantile", "metric": "quantile"},
-                alpha=level,
+                **{
+                    **sober.to_json(),
+                    "objective": "quantile",
+                    "metric": "quantile",
+                    "alpha": level,
+                }
             ),
             data,
             held,
