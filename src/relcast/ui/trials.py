@@ -225,7 +225,8 @@ def _grown(curves: Curves) -> None:
         draw_plot(
             [
                 Series(
-                    f"trial {line[-1].trial}" if len(names) == 1 else line[-1].learner,
+                    # Each learner counts its own trials, in its name; the reports count all.
+                    _trial(line[-1]) if len(names) == 1 else line[-1].learner,
                     [(float(r.iteration or 0), r.value) for r in line],
                     look=_LOOKS[k % len(_LOOKS)],
                 )
@@ -271,6 +272,10 @@ def _learner(report: Report) -> str:
     kind = report.family or report.learner.partition(",")[0]
     said = _KINDS.get(kind, kind)
     return said[:1].upper() + said[1:]
+
+
+def _trial(report: Report) -> str:
+    return report.learner.partition(", ")[2] or f"trial {report.trial}"
 
 
 def _metric(metric: str) -> str:
