@@ -1,17 +1,20 @@
 """rel-f1: the three driver tasks on the benchmark's own rows, beside the published figures.
 
-    python bench/relf1.py [--mode fast] [--threads 2] [--regime rolling frozen] [--task driver-dnf]
+    python bench/relf1.py [--seeds 0 1 2 3 4] [--mode fast] [--regime rolling frozen]
+                          [--task driver-dnf]
 
-One configuration, the defaults, for every task. *Rolling*: an example sees everything up to its own
-anchor. *Frozen*: rows of validation and test see nothing after the start of their split
-(2005-01-01 and 2010-01-01), as RelBench does. Wall and CPU seconds are of the fit alone, features
-and evaluation included. The bars are those of the issue; the exit status says whether they are met.
+One configuration, the defaults, for every task; with several seeds, mean and standard deviation.
+*Rolling*: an example sees everything up to its own anchor. *Frozen*: rows of validation and test
+see nothing after the start of their split (2005-01-01 and 2010-01-01), as RelBench does. Wall and
+CPU seconds are of the fit alone, features and evaluation included. The bars are those of the
+issue, for the mean over the seeds; the exit status says whether they are met.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -31,7 +34,7 @@ class Task:
     query: str
     column: str
     metric: str
-    bar: float
+    bars: dict[str, float]
     published: dict[str, dict[str, str]]
 
 
@@ -41,7 +44,7 @@ TASKS = (
         "PREDICT AVG(results.positionOrder, 0, 60, days) FOR EACH drivers.driverId",
         "position",
         "mae",
-        2.70,
+        {"rolling": 2.45, "frozen": 3.70},
         {
             "rolling": {
                 "one SQL average over the last 365 days": "2.785",
@@ -63,7 +66,7 @@ TASKS = (
         "FOR EACH drivers.driverId",
         "did_not_finish",
         "auroc",
-        0.825,
+        {"rolling": 0.846, "frozen": 0.76},
         {
             "rolling": {
                 "one SQL average over the last 365 days": "81.5",
@@ -85,7 +88,7 @@ TASKS = (
         "FOR EACH drivers.driverId",
         "qualifying",
         "auroc",
-        0.920,
+        {"rolling": 0.936, "frozen": 0.86},
         {
             "rolling": {
                 "one SQL average over the last 365 days": "92.5",
@@ -109,7 +112,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="rel-f1, the benchmark's own rows")
     parser.add_argument("--mode", default="fast", help="run mode of the fits")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--regime", nargs="+", default=["rolling", "frozen"])
     parser.add_argument("--task", nargs="+", default=[task.name for task in TASKS])
     options = parser.parse_args()
@@ -183,39 +186,44 @@ def benchmark_rows(task: Task) -> Any:
 
 
 def run(snapshot: Any, relations: Any, task: Task, regime: str, options: Any) -> bool:
-    """Fit one task, print its figures beside the published ones, and say whether bars are met."""
+    """Fit one task with every seed, print its figures, and say whether bars are met."""
     from relcast.learners import ModelPlan, fit
     from relcast.pql import check
     from relcast.tasks import TablePlan, training_table_from_rows
 
     query = check(task.query, snapshot.graph)
     table = training_table_from_rows(snapshot, relations, query, benchmark_rows(task), TablePlan())
-    plan = ModelPlan(
-        run_mode=options.mode, regime=regime, threads=options.threads, seed=options.seed
-    )
-    wall, cpu = time.perf_counter(), time.process_time()
-    model = fit(relations, query, table, plan)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    evaluation = model.evaluation
-    measured = evaluation.model["test"].metrics[task.metric]
-    scale, digits = (1.0, 3) if task.metric == "mae" else (100.0, 1)
-    value = (measured.value or 0.0) * scale
-    low, high = (measured.low or 0.0) * scale, (measured.high or 0.0) * scale
-    print(f"{task.name}, {regime}: {task.metric} {value:.{digits}f} [{low:.{digits}f}, ", end="")
-    print(f"{high:.{digits}f}]   {evaluation.learner}, {wall:.1f} s, {cpu:.1f} CPU-s")
-    for name, splits in evaluation.baselines.items():
-        figure = splits["test"].value(task.metric)
+    scale, digits = (1.0, 3) if task.metric == "mae" else (100.0, 2)
+    values, seconds = [], []
+    baselines: dict[str, float | None] = {}
+    for seed in options.seeds:
+        plan = ModelPlan(run_mode=options.mode, regime=regime, threads=options.threads, seed=seed)
+        wall, cpu = time.perf_counter(), time.process_time()
+        model = fit(relations, query, table, plan)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        evaluation = model.evaluation
+        measured = evaluation.model["test"].metrics[task.metric]
+        value, low, high = (
+            (v or 0.0) * scale for v in (measured.value, measured.low, measured.high)
+        )
+        valid = (evaluation.model["validation"].value(task.metric) or 0.0) * scale
+        print(f"{task.name}, {regime}, seed {seed}: {task.metric} {value:.{digits}f} ", end="")
+        print(f"[{low:.{digits}f}, {high:.{digits}f}], validation {valid:.{digits}f}   ", end="")
+        print(f"{evaluation.learner}, {wall:.1f} s, {cpu:.1f} CPU-s", flush=True)
+        values.append(value)
+        seconds.append(cpu)
+        baselines = {n: s["test"].value(task.metric) for n, s in evaluation.baselines.items()}
+    for name, figure in baselines.items():
         print(f"    {'n/a' if figure is None else f'{figure * scale:.{digits}f}':>8}  {name}")
-    for name, figures in task.published[regime].items():
-        print(f"    {figures:>8}  {name}")
-    met = regime != "rolling" or (
-        value <= task.bar if task.metric == "mae" else value >= 100 * task.bar
-    )
-    quick = cpu <= 2 * SECONDS
-    bar = task.bar * scale
-    if regime == "rolling":
-        print(f"    bar {bar:.{digits}f}: {'met' if met else 'MISSED'}; ", end="")
-    print(f"time: {'met' if quick else 'MISSED'}\n", flush=True)
+    for name, text in task.published[regime].items():
+        print(f"    {text:>8}  {name}")
+    mean, bar = statistics.fmean(values), task.bars[regime] * scale
+    met = mean <= bar if task.metric == "mae" else mean >= bar
+    quick = max(seconds) <= 2 * SECONDS
+    spread = f" +- {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    print(f"  {task.name}, {regime}: {mean:.{digits}f}{spread}, bar {bar:.{digits}f}: ", end="")
+    print(f"{'met' if met else 'MISSED'}; time: {'met' if quick else 'MISSED'}", end="")
+    print(f" (at most {max(seconds):.0f} CPU-s)\n", flush=True)
     return met and quick
 
 

@@ -24,7 +24,7 @@ def test_run_modes_spend_as_engine_md_says() -> None:
     fast, normal, best = (ModelPlan(run_mode=m).budget() for m in ("fast", "normal", "best"))
     assert (fast.rows, normal.rows, best.rows) == (200_000, 1_000_000, 5_000_000)
     assert (normal.seconds, best.seconds) == (4 * fast.seconds, 16 * fast.seconds)
-    assert (fast.refit, normal.refit, best.refit) == (False, True, True)
+    assert (fast.refit, normal.refit, best.refit) == (True, True, True)
     assert ModelPlan(run_mode="debug").budget().seconds <= 10
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["greedy_weights"]
+__all__ = ["greedy_weights", "shrunk_weights", "tolerance"]
 
 Float = npt.NDArray[np.float64]
 
 _PICKS = 12
 _LEAST_GAIN = 1e-4
+_NOISE = 0.5
 
 
-def greedy_weights(raws: Sequence[Float], loss: Callable[[Float], float]) -> Float:
+def tolerance(rows: int) -> float:
+    """Return which share of a loss ``rows`` validation rows cannot tell from chance."""
+    return _NOISE / math.sqrt(max(1, rows))
+
+
+def greedy_weights(
+    raws: Sequence[Float], loss: Callable[[Float], float], *, slack: float = 0.0
+) -> Float:
     """Return float64[trials] weights that add up to one.
 
     Begins with the mean of the better half, which guards against what a small validation split
@@ -26,6 +35,8 @@ def greedy_weights(raws: Sequence[Float], loss: Callable[[Float], float]) -> Flo
     Args:
         raws: Raw validation scores of each trial, all of one shape.
         loss: Loss of a raw score, less is better; NaN counts as worst.
+        slack: Share of the best trial's loss by which the blend may be worse and still be taken:
+            a mean of several is the safer bet where validation cannot tell (see ``tolerance``).
     """
 
     def of(raw: Float) -> float:
@@ -46,4 +57,44 @@ def greedy_weights(raws: Sequence[Float], loss: Callable[[Float], float]) -> Flo
             break
         picks[choice] += 1
         total, best = total + raws[choice], tried[choice]
-    return np.asarray(picks / picks.sum()) if best < losses[order[0]] else alone
+    least = losses[order[0]]
+    good = best < least or (slack > 0 and best <= least + slack * abs(least))
+    return np.asarray(picks / picks.sum()) if good else alone
+
+
+def shrunk_weights(members: int, loss: Callable[[Float], float], *, slack: float) -> Float:
+    """Return float64[members] weights of a few learners of different kinds, near to equal.
+
+    Different kinds err differently, and a small validation split is no judge of how much; so all
+    begin with two picks each, one is left out only where the rest validates better by more than
+    ``slack`` of the loss, and as many further picks as there are members go where they help.
+
+    Args:
+        members: How many learners.
+        loss: Loss of weights float64[members] that add up to one, less is better; NaN is worst.
+        slack: See ``tolerance``.
+    """
+
+    def of(picks: Float) -> float:
+        value = loss(picks / picks.sum())
+        return np.inf if np.isnan(value) else value
+
+    picks = np.full(members, 2.0)
+    best = of(picks)
+    while (picks > 0).sum() > 1:
+        here = np.flatnonzero(picks)
+        tried = [of(np.where(np.arange(members) == k, 0.0, picks)) for k in here]
+        choice = int(np.argmin(tried))
+        if np.isfinite(best) and not tried[choice] < best - slack * abs(best):
+            break
+        picks[here[choice]] = 0.0
+        best = tried[choice]
+    for _ in range(members):
+        here = np.flatnonzero(picks)
+        tried = [of(picks + (np.arange(members) == k)) for k in here]
+        choice = int(np.argmin(tried))
+        if not tried[choice] < best - _LEAST_GAIN * abs(best):
+            break
+        picks[here[choice]] += 1.0
+        best = tried[choice]
+    return np.asarray(picks / picks.sum())

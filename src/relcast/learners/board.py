@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.progress import Silent, Stage
-from relcast.learners.blending import greedy_weights
+from relcast.learners.blending import shrunk_weights, tolerance
 from relcast.learners.catalogue import make_catalogue
 from relcast.learners.contenders import Family, candidate_features
 from relcast.learners.deadline import Deadline
@@ -205,7 +205,7 @@ class Board:
         return contender
 
     def blend(self) -> None:
-        """Blend the learners where a weighted mean of them validates better than each."""
+        """Blend the learners; their weights are near to equal (see ``shrunk_weights``)."""
         members = [c for c in self.learned if not is_ranker(c.model)]
         if len(members) < 2:
             return
@@ -217,8 +217,7 @@ class Board:
             value = self.value(fold, mixed(target, said, weights))
             return np.nan if value is None else sign * value
 
-        # Unit vectors in the place of raw scores: a mean of them is the weights of a blend.
-        weights = greedy_weights(list(np.eye(len(members))), loss)
+        weights = shrunk_weights(len(members), loss, slack=tolerance(len(fold)))
         if weights.max() == 1.0:
             return
         model = mixture_of(target, weights, [cast("Predictor", c.model) for c in members])
@@ -245,8 +244,19 @@ class Board:
         return self._best(self.baselines)
 
     def best_learned(self) -> Contender | None:
-        """Return the learned contender that is best on validation; None without any."""
-        return self._best(self.learned) if self.learned else None
+        """Return the learned contender that is best on validation; None without any.
+
+        A blend is preferred where validation has too few rows to tell it from the best.
+        """
+        if not self.learned:
+            return None
+        best = self._best(self.learned)
+        slack = tolerance(len(self.folds.validation))
+        for each in self.learned:
+            if each.family == "blend" and best.value is not None and each.value is not None:
+                worse = abs(each.value - best.value)
+                return each if worse <= slack * abs(best.value) else best
+        return best
 
     def winner(self) -> Contender:
         """Return what is to be published: a learner only where it validates strictly better.

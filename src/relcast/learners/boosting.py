@@ -54,6 +54,7 @@ class TreeConfig:
     path_smooth: float = 0.0
     extra_trees: bool = False
     num_class: int = 1
+    alpha: float = 0.9
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -85,6 +86,7 @@ _FIXED: Mapping[str, Any] = {
     "max_cat_threshold": 32,
     "cat_smooth": 10.0,
     "cat_l2": 10.0,
+    "min_data_per_group": 100,
     "verbosity": -1,
 }
 
@@ -106,12 +108,14 @@ class Grown:
         iterations: Trees (times classes) that it keeps: the best on validation.
         gain: float64[f] total gain of each feature.
         out_of_time: Whether the deadline, not early stopping, ended it.
+        loss: The least validation loss by the early stopping metric; NaN without validation.
     """
 
     text: str
     iterations: int
     gain: Float
     out_of_time: bool
+    loss: float = float("nan")
 
 
 def library() -> Any:
@@ -206,7 +210,7 @@ def grow(
     kept = max(1, best_at if valid is not None else count)
     text = booster_text.trim(booster.model_to_string(num_iteration=kept))
     gain = np.asarray(booster.feature_importance("gain", iteration=kept), dtype=np.float64)
-    return Grown(text, kept, gain, out_of_time)
+    return Grown(text, kept, gain, out_of_time, best if np.isfinite(best) else float("nan"))
 
 
 def load(text: str) -> Any:

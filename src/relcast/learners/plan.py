@@ -67,7 +67,7 @@ class Budget:
 
 _BUDGETS: Mapping[str, Budget] = {
     "debug": Budget(10, 1, 20_000, 60, 120, 40, refit=False),
-    "fast": Budget(60, 8, 200_000, 400, 400, 1_000, refit=False),
+    "fast": Budget(60, 8, 200_000, 400, 400, 1_000, refit=True),
     "normal": Budget(240, 12, 1_000_000, 800, 800, 2_000, refit=True),
     "best": Budget(960, 16, 5_000_000, 1_200, 1_200, 4_000, refit=True),
 }

@@ -9,7 +9,7 @@ here looks at a data set's names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,16 +21,17 @@ from relcast.learners.boosting import TreeConfig
 __all__ = ["Effort", "Search", "effort", "objectives"]
 
 _SMALL = 10_000_000
+_FEW_ROWS = 100_000
 _LARGE = 50_000_000
 _LEAST_WAY = 5.0
 """Learning rate times iterations: with less, a trial would end before it has learned."""
 
 _VARIATIONS: tuple[Mapping[str, Any], ...] = (
-    {"extra_trees": True, "num_leaves": 31, "feature_fraction": 0.4},
-    {"bagging_fraction": 0.5, "feature_fraction": 0.25, "num_leaves": 31},
-    {"num_leaves": 7, "feature_fraction": 0.15},
-    {"leaf": 0.5, "num_leaves": 31, "feature_fraction": 0.15},
-    {"extra_trees": True, "feature_fraction": 0.8},
+    {"extra_trees": True, "num_leaves": 7, "feature_fraction": 0.05, "leaf": 2.0},
+    {"extra_trees": False, "num_leaves": 7, "feature_fraction": 0.15},
+    {"extra_trees": True, "num_leaves": 31, "feature_fraction": 0.15},
+    {"extra_trees": True, "num_leaves": 7, "feature_fraction": 0.15},
+    {"extra_trees": True, "num_leaves": 15, "feature_fraction": 0.5},
 )
 
 
@@ -67,8 +68,17 @@ def effort(cells: int, iterations: int, trials: int, width: int) -> Effort:
     return Effort(most, max(20, min(80, most // 8)), rate, some)
 
 
-def objectives(task_type: TaskType, metric: str) -> list[tuple[str, str]]:
-    """Return (objective, early stopping metric) pairs to try for a tune metric."""
+def objectives(
+    task_type: TaskType, metric: str, losses: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Return (objective, early stopping metric) pairs to try for a tune metric.
+
+    ``losses`` are a plan's words; those that trees have no objective for are passed over.
+    """
+    stop = "l2" if metric in {"mse", "rmse", "r2"} else "l1"
+    named = [(_OBJECTIVES[word], stop) for word in losses or () if word in _OBJECTIVES]
+    if task_type is TaskType.REGRESSION and named:
+        return list(dict.fromkeys(named))
     if task_type is TaskType.BINARY_CLASSIFICATION:
         return [("binary", "binary_logloss")]
     if task_type is TaskType.MULTICLASS_CLASSIFICATION:
@@ -76,6 +86,17 @@ def objectives(task_type: TaskType, metric: str) -> list[tuple[str, str]]:
     if metric in {"mse", "rmse", "r2"}:
         return [("regression", "l2")]
     return [("regression_l1", "l1"), ("regression", "l1"), ("huber", "l1")]
+
+
+_OBJECTIVES: Mapping[str, str] = {
+    "mae": "regression_l1",
+    "wape": "regression_l1",
+    "mse": "regression",
+    "normal": "regression",
+    "huber": "huber",
+    "quantile": "quantile",
+}
+"""LightGBM's name for a plan's loss; the median is the quantile that a point prediction is."""
 
 
 class Search:
@@ -88,21 +109,30 @@ class Search:
         outputs: Outputs of the model: classes of a multiclass one, else 1.
         rate: Learning rate of the sober settings.
         seed: Seed of the settings that are drawn.
+        losses: The plan's losses; None leaves the choice to the task and metric.
     """
 
     def __init__(
-        self, task_type: TaskType, metric: str, rows: int, outputs: int, rate: float, seed: int
+        self,
+        task_type: TaskType,
+        metric: str,
+        rows: int,
+        outputs: int,
+        rate: float,
+        seed: int,
+        losses: Sequence[str] | None = None,
     ) -> None:
-        self._pairs = objectives(task_type, metric)
+        self._pairs = objectives(task_type, metric, losses)
         self._rng = np.random.default_rng([seed, 17])
         self._leaf = int(np.clip(rows // 250, 10, 100))
         self._sober = TreeConfig(
             objective="",
             metric="",
             learning_rate=rate,
-            num_leaves=15 if rows < 20_000 else 31,
+            num_leaves=15 if rows < _FEW_ROWS else 31,
             min_data_in_leaf=self._leaf,
-            feature_fraction=0.25,
+            feature_fraction=0.15 if rows < _FEW_ROWS else 0.25,
+            extra_trees=rows < _FEW_ROWS,
             bagging_fraction=0.7,
             lambda_l2=5.0,
             num_class=outputs if task_type is TaskType.MULTICLASS_CLASSIFICATION else 1,
@@ -115,8 +145,11 @@ class Search:
         """
         if number < len(self._pairs) or best is None:
             objective, stop = self._pairs[number % len(self._pairs)]
-            return replace(self._sober, objective=objective, metric=stop)
-        chosen = replace(self._sober, objective=best.objective, metric=best.metric)
+            level = 0.5 if objective == "quantile" else self._sober.alpha
+            return replace(self._sober, objective=objective, metric=stop, alpha=level)
+        chosen = replace(
+            self._sober, objective=best.objective, metric=best.metric, alpha=best.alpha
+        )
         place = number - len(self._pairs)
         if place < len(_VARIATIONS):
             varied = dict(_VARIATIONS[place])

@@ -1,4 +1,4 @@
-"""Train trees: features, screening, trials, blend, calibration, refit.
+"""Train trees: rows, screening, trials, blend, calibration, refit.
 
 Everything here sees training and validation rows only; the test split is for ``fit`` to measure.
 """
@@ -15,20 +15,19 @@ import numpy.typing as npt
 
 from relcast.core.schema import TaskType
 from relcast.learners import boosting
-from relcast.learners.blending import greedy_weights
+from relcast.learners.blending import greedy_weights, tolerance
 from relcast.learners.calibration import Calibration, choose_calibration
 from relcast.learners.evaluation import better
 from relcast.learners.learner import Report, Settings, Trained, Trial, Work
 from relcast.learners.metrics import is_greater_better, metrics_of
 from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
+from relcast.learners.screening import screen
 from relcast.learners.search import Effort, Search, effort
 from relcast.learners.staleness import aged
-from relcast.learners.support import clocks
 from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
 
 if TYPE_CHECKING:
-    from relcast.learners.features import FeatureSet
     from relcast.relations import Relations
 
 __all__ = ["train_trees"]
@@ -37,9 +36,6 @@ Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
 _MOST_IN_MEMORY = 2**30
-_SCREEN_ROWS = 20_000
-_SCREEN_ITERATIONS = 120
-_KEPT_GAIN = 0.9995
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +90,11 @@ def train_trees(work: Work) -> Trained[TreeModel]:
     scaling = _Scaling.of(target, train.label)
     grove = _Grove(relations, trees, scaling, settings, report)
     candidates = len(features.features)
-    screened, left_out = grove.screen(train, valid)
+    screened = screen(work, trees, grove.label, train, valid)
+    features = screened.features
     trees = replace(
         trees,
-        features=screened,
+        features=features,
         centre=scaling.centre,
         scale=scaling.scale,
     )
@@ -107,15 +104,16 @@ def train_trees(work: Work) -> Trained[TreeModel]:
     grown = grove.search(matrix, train, check, valid)
     validated = grove.blend(grown, check, valid)
     model = validated
-    if budget.refit:
+    refit = budget.refit and not settings.deadline.passed()
+    if refit:
         model = grove.refit(validated, [matrix, check], train, valid)
     notes: dict[str, Any] = {
         "training_rows": sample.report,
         "validation_rows": checked.report,
         "features": len(trees.features.features),
         "candidate_features": candidates,
-        "clocks": list(left_out),
-        "refit": budget.refit,
+        **screened.report,
+        "refit": refit,
         "out_of_time": any(trial.out_of_time for trial, _ in grown),
     }
     return Trained(model, validated, tuple(trial for trial, _ in grown), notes)
@@ -169,64 +167,6 @@ class _Grove:
             reference,
         )
 
-    def screen(self, train: Fold, valid: Fold) -> tuple[FeatureSet, tuple[str, ...]]:
-        """Return the features that carry gain on a sample, at most the budget's number.
-
-        Beside them, the names of the clocks that were left out (see ``support``).
-        """
-        features, budget = self.trees.features, self.settings.budget
-        count = len(features.features)
-        rng = np.random.default_rng([self.settings.seed, 5])
-        rows = np.sort(rng.permutation(len(train))[:_SCREEN_ROWS])
-        weight = None if train.weight is None else train.weight[rows]
-        sample = train.take(rows, weight)
-        matrix = self.trees.matrix(self.relations, sample.asked, self.settings.threads)
-        with np.errstate(invalid="ignore"):
-            spread = np.nanmax(np.nan_to_num(matrix, nan=-np.inf), axis=0, initial=-np.inf)
-            least = np.nanmin(np.nan_to_num(matrix, nan=np.inf), axis=0, initial=np.inf)
-        missing = np.isnan(matrix).any(axis=0)
-        varied = (spread > least) | (missing & (spread >= least))
-        clock = np.zeros(count, dtype=bool)
-        if sample.asked.anchor is not None:
-            later = valid.asked.take(np.sort(rng.permutation(len(valid))[:_SCREEN_ROWS]))
-            ahead = self.trees.matrix(self.relations, later, self.settings.threads)
-            clock = varied & clocks(matrix, sample.asked.anchor, ahead)
-        left_out = tuple(f.name for f, out in zip(features.features, clock, strict=True) if out)
-        varied &= ~clock
-        matrix[:, clock] = np.nan
-        if len(train) <= _SCREEN_ROWS and int(varied.sum()) <= budget.features:
-            # Little data trains in seconds; a screen on the same rows would only add noise.
-            kept = np.flatnonzero(varied)
-            return (features.select(kept) if 0 < len(kept) < count else features), left_out
-        outputs = self.trees.outputs
-        first = Search(
-            self.trees.target.task_type,
-            self.settings.metric,
-            len(sample),
-            outputs,
-            0.08,
-            self.settings.seed,
-        ).propose(0, None)
-        grown = boosting.grow(
-            first,
-            self.data(matrix, sample),
-            None,
-            iterations=max(20, _SCREEN_ITERATIONS // max(1, outputs // 2)),
-            patience=_SCREEN_ITERATIONS,
-            seed=self.settings.seed,
-            threads=self.settings.threads,
-            deadline=self.settings.deadline,
-        )
-        order = np.argsort(-grown.gain, kind="stable")
-        total = np.cumsum(grown.gain[order])
-        if total[-1] <= 0:
-            kept = np.flatnonzero(varied)[: budget.features]
-        else:
-            enough = int(np.searchsorted(total, _KEPT_GAIN * total[-1])) + 1
-            useful = order[: min(enough, budget.features)]
-            kept = np.sort(useful[grown.gain[useful] > 0])
-        return (features.select(kept) if 0 < len(kept) < count else features), left_out
-
     def search(
         self, matrix: Values, train: Fold, check: Values, valid: Fold
     ) -> list[tuple[Trial, Member]]:
@@ -244,6 +184,7 @@ class _Grove:
             outputs,
             plan.rate,
             settings.seed,
+            losses=settings.losses,
         )
         best: Trial | None = None
         chosen: boosting.TreeConfig | None = None
@@ -275,7 +216,7 @@ class _Grove:
             data,
             held_out,
             iterations=plan.iterations,
-            patience=plan.patience,
+            patience=self.settings.patience or plan.patience,
             seed=self.settings.seed + number,
             threads=self.settings.threads,
             deadline=self.settings.deadline,
@@ -303,7 +244,11 @@ class _Grove:
             for _, member in grown
         ]
         sign = -1.0 if is_greater_better(self.settings.metric) else 1.0
-        weights = greedy_weights(raws, lambda raw: sign * self._metric(self.trees, raw, valid))
+        weights = greedy_weights(
+            raws,
+            lambda raw: sign * self._metric(self.trees, raw, valid),
+            slack=tolerance(len(valid)),
+        )
         chosen = [
             replace(member, weight=float(weight))
             for (_, member), weight in zip(grown, weights, strict=True)
