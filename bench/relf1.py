@@ -1,7 +1,7 @@
 """rel-f1: the three driver tasks on the benchmark's own rows, beside the published figures.
 
     python bench/relf1.py [--seeds 0 1 2 3 4] [--mode fast] [--regime rolling frozen]
-                          [--task driver-dnf]
+                          [--task driver-dnf] [--learners linear trees]
 
 One configuration, the defaults, for every task; with several seeds, mean and standard deviation.
 *Rolling*: an example sees everything up to its own anchor. *Frozen*: rows of validation and test
@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--mode", default="fast", help="run mode of the fits")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--learners", nargs="+", help="only these; all that are installed")
     parser.add_argument("--regime", nargs="+", default=["rolling", "frozen"])
     parser.add_argument("--task", nargs="+", default=[task.name for task in TASKS])
     options = parser.parse_args()
@@ -197,7 +198,13 @@ def run(snapshot: Any, relations: Any, task: Task, regime: str, options: Any) ->
     values, seconds = [], []
     baselines: dict[str, float | None] = {}
     for seed in options.seeds:
-        plan = ModelPlan(run_mode=options.mode, regime=regime, threads=options.threads, seed=seed)
+        plan = ModelPlan(
+            run_mode=options.mode,
+            regime=regime,
+            threads=options.threads,
+            seed=seed,
+            learners=None if options.learners is None else tuple(options.learners),
+        )
         wall, cpu = time.perf_counter(), time.process_time()
         model = fit(relations, query, table, plan)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -12,6 +12,7 @@ from relcast.core.progress import Silent
 from relcast.core.schema import TaskType
 from relcast.learners import FittedModel, contenders, fit
 from relcast.learners.baselines import ConstantBaseline
+from relcast.learners.blending import tolerance
 from relcast.learners.board import Board, Contender
 from relcast.learners.folds import make_folds
 from relcast.learners.mixture import Mixture, mixed, mixture_of
@@ -113,9 +114,10 @@ def test_all_that_suit_take_part_and_what_wins_is_whole(
     tried = {entry.learner for entry in model.leaderboard}
     assert {"baseline", *(f.name for f in contenders.families(model.target, plan))} <= tried
     (published,) = [entry for entry in model.leaderboard if entry.published]
-    assert published.validation == max(
-        entry.validation for entry in model.leaderboard if entry.trial is None
-    )
+    best = max(entry.validation for entry in model.leaderboard if entry.trial is None)
+    slack = tolerance(int((table.examples.split == 1).sum()))
+    blended = published.learner == "blend" and published.validation >= best * (1 - slack)
+    assert published.validation == best or blended
     assert model.certificate.passed
     assert model.importance.features
     entity, anchor = table.examples.entity[:50], table.examples.anchor[:50]

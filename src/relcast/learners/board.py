@@ -232,7 +232,10 @@ class Board:
             dict(both),
             self.value(fold, both["validation"]),
             honest[0] if honest else "published model",
-            {"weights": {c.model.name: float(w) for c, w in zip(members, weights, strict=True)}},
+            {
+                "weights": {c.model.name: float(w) for c, w in zip(members, weights, strict=True)},
+                "learners": {c.family: c.report for c in members},
+            },
         )
         self.learned.append(contender)
         entry = Entry("blend", model.name, contender.value, time.monotonic() - began)

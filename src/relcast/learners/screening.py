@@ -4,7 +4,7 @@ Two groups of features are on trial. *Clocks* (see ``support``) move on with tim
 tell of the moment instead of the entity (the calendar, whole tables, cohorts). Over decades they
 carry what has changed for good, over few anchors they are learned by heart. So a quick booster
 grows with and without each group, on older rows against newer ones and on training rows against
-validation: clocks stay where they help, shared ones go where they hurt.
+validation: clocks stay where they help, shared ones go where both say that they hurt.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from relcast.learners.support import clocks
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
+    from relcast.learners.features.spec import Feature
     from relcast.learners.learner import Work
     from relcast.learners.trees import TreeModel
 
@@ -39,6 +40,7 @@ _RATE = 0.08
 _KEPT_GAIN = 0.9995
 _NEWEST = 0.25
 _FEWEST = 50
+_BESIDE = 300
 _MATTERS = 0.002
 """Share of the loss that a group must change to be said to help or to hurt."""
 
@@ -73,11 +75,11 @@ def screen(
     kept = trial.varied()
     dropped: dict[str, list[str]] = {"clocks": [], "shared": []}
     clock = kept & trial.clocks()
-    if clock.any() and not trial.change(kept & ~clock, kept) > _MATTERS:
+    if clock.any() and not np.mean(trial.changes(kept, clock)) > _MATTERS:
         kept &= ~clock
         dropped["clocks"] = names[clock].tolist()
-    shared = kept & np.array([feature.shared for feature in chosen], dtype=np.bool_)
-    if shared.any() and trial.change(kept & ~shared, kept) < -_MATTERS:
+    shared = kept & np.array([f.shared and not _is_lag(f) for f in chosen], dtype=np.bool_)
+    if shared.any() and max(trial.changes(kept, shared)) < -_MATTERS:
         kept &= ~shared
         dropped["shared"] = names[shared].tolist()
     report: dict[str, Any] = {**dropped, "clocks_kept": names[clock & kept].tolist()}
@@ -147,13 +149,20 @@ class _Trial:
             return np.zeros(self.values.shape[1], dtype=np.bool_)
         return clocks(self.values, anchor, self.ahead)
 
-    def change(self, without: Bools, with_them: Bools) -> float:
-        """Return by which share of the loss features help (negative: hurt) on later rows."""
+    def changes(self, kept: Bools, group: Bools) -> list[float]:
+        """Return by which share of the loss a group helps (negative: hurts) on later rows.
+
+        One number for each split into older and newer rows.
+
+        It stands beside the first few hundred others, which are of the strongest families.
+        """
         helped: list[float] = []
+        without = kept & ~group
+        without &= np.cumsum(without) <= _BESIDE
         for older, newer in self._splits():
-            losses = [self._loss(older, newer, kept) for kept in (without, with_them)]
+            losses = [self._loss(older, newer, part) for part in (without, without | group)]
             helped.append((losses[0] - losses[1]) / max(abs(losses[0]), 1e-12))
-        return float(np.mean(helped)) if helped else 0.0
+        return helped
 
     def gainful(self, kept: Bools, most: int) -> Bools:
         """Return the features that carry nearly all gain, at most ``most``."""
@@ -236,6 +245,11 @@ class _Trial:
             threads=settings.threads,
             deadline=settings.deadline,
         )
+
+
+def _is_lag(feature: Feature) -> bool:
+    """Tell the staleness of an example: in the frozen regime nothing replaces it."""
+    return feature.recipe.family == "calendar" and feature.recipe.measure == "staleness"
 
 
 def _some(fold: Fold, rng: np.random.Generator) -> Fold:

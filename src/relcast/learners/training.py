@@ -36,6 +36,9 @@ Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
 _MOST_IN_MEMORY = 2**30
+_SMALL = 10_000_000
+_BAGS = 2
+_NEXT_BAG = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,10 @@ class _Grove:
         return replace(model, calibration=calibration)
 
     def refit(self, model: TreeModel, matrix: list[Values], train: Fold, valid: Fold) -> TreeModel:
-        """Grow every member again, as long as before, on training and validation rows."""
+        """Grow every member again, as long as before, on training and validation rows.
+
+        Where data is small every member grows with two seeds, whose mean is steadier than each.
+        """
         weight = None
         if train.weight is not None or valid.weight is not None:
             parts = [
@@ -274,18 +280,27 @@ class _Grove:
             weight = np.concatenate(parts)
         both = Fold(train.asked, np.concatenate([train.label, valid.label]), weight)
         data = self.data(matrix, both)
+        bags = _BAGS if sum(part.size for part in matrix) <= _SMALL else 1
         members = []
         for member in model.members:
             config = dict(member.config)
             seed = int(config.pop("seed"))
-            grown = boosting.grow(
-                boosting.TreeConfig.from_json(config),
-                data,
-                None,
-                iterations=member.iterations,
-                patience=member.iterations,
-                seed=seed,
-                threads=self.settings.threads,
-            )
-            members.append(replace(member, text=grown.text, iterations=grown.iterations))
+            for bag in range(bags):
+                grown = boosting.grow(
+                    boosting.TreeConfig.from_json(config),
+                    data,
+                    None,
+                    iterations=member.iterations,
+                    patience=member.iterations,
+                    seed=seed + _NEXT_BAG * bag,
+                    threads=self.settings.threads,
+                )
+                again = replace(member, text=grown.text, iterations=grown.iterations)
+                members.append(
+                    replace(
+                        again,
+                        weight=member.weight / bags,
+                        config={**config, "seed": seed + _NEXT_BAG * bag},
+                    )
+                )
         return replace(model, members=tuple(members))
