@@ -4,7 +4,8 @@ Two groups of features are on trial. *Clocks* (see ``support``) move on with tim
 tell of the moment instead of the entity (the calendar, whole tables, cohorts). Over decades they
 carry what has changed for good, over few anchors they are learned by heart. So a quick booster
 grows with and without each group, on older rows against newer ones and on training rows against
-validation: clocks stay where they help, shared ones go where both say that they hurt.
+validation: clocks stay where they help, on validation too; shared ones go where both say that they
+hurt.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def screen(
     kept = trial.varied()
     dropped: dict[str, list[str]] = {"clocks": [], "shared": []}
     clock = kept & trial.clocks()
-    if clock.any() and not np.mean(trial.changes(kept, clock)) > _MATTERS:
+    if clock.any() and not _helpful(trial.changes(kept, clock)):
         kept &= ~clock
         dropped["clocks"] = names[clock].tolist()
     shared = kept & np.array([f.shared and not _is_lag(f) for f in chosen], dtype=np.bool_)
@@ -245,6 +246,11 @@ class _Trial:
             threads=settings.threads,
             deadline=settings.deadline,
         )
+
+
+def _helpful(changes: list[float]) -> bool:
+    """Tell whether a group helps: on validation, which is the newest, and on the whole."""
+    return changes[0] > 0 and float(np.mean(changes)) > _MATTERS
 
 
 def _is_lag(feature: Feature) -> bool:
