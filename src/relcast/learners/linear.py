@@ -7,8 +7,8 @@ each. The penalty is chosen on the newest part of the training rows and on valid
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,13 +24,14 @@ from relcast.learners.protocol import Asked, Contributions, Fold, Packed, Target
 from relcast.learners.reasons import chunks, explained
 from relcast.learners.sampling import sample_rows
 from relcast.learners.shrinkage import Weights, fit_logistic, fit_softmax, fit_squares
+from relcast.learners.spread import Spread
 from relcast.learners.staleness import aged
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
     from relcast.relations import Relations
 
-__all__ = ["LinearModel", "train", "unpack"]
+__all__ = ["LinearFan", "LinearModel", "train", "unpack"]
 
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -132,6 +133,29 @@ class LinearModel:
         return Packed(config, arrays, {})
 
 
+@dataclass(frozen=True)
+class LinearFan(LinearModel):
+    """A linear model of a number that also says how sure it is."""
+
+    spread: Spread = field(kw_only=True)
+
+    @classmethod
+    def of(cls, model: LinearModel, spread: Spread) -> LinearFan:
+        """Return the same model with a spread."""
+        parts = {each.name: getattr(model, each.name) for each in fields(LinearModel)}
+        return cls(**parts, spread=spread)
+
+    def quantiles(
+        self, relations: Relations, asked: Asked, *, levels: Sequence[float], threads: int
+    ) -> Float:
+        said = self.predict(relations, asked, threads=threads)
+        return self.spread.around(said, levels)
+
+    def pack(self) -> Packed:
+        packed = super().pack()
+        return Packed(packed.config, {**packed.arrays, **self.spread.arrays()}, packed.texts)
+
+
 def unpack(
     config: Mapping[str, Any],
     arrays: Mapping[str, npt.NDArray[Any]],
@@ -153,7 +177,7 @@ def unpack(
         or not (np.isfinite(slopes).all() and np.isfinite(intercepts).all())
     ):
         raise ValueError("the slopes of a linear model do not fit its columns")
-    return LinearModel(
+    made = LinearModel(
         name=config["name"],
         target=target,
         features=features,
@@ -163,6 +187,9 @@ def unpack(
         calibration=Calibration.from_json(config["calibration"]),
         classes=classes,
     )
+    if target.task_type is not TaskType.REGRESSION:
+        return made
+    return LinearFan.of(made, Spread.of_arrays(arrays))
 
 
 def train(work: Work) -> Trained[LinearModel]:
@@ -204,14 +231,17 @@ def train(work: Work) -> Trained[LinearModel]:
     if target.task_type is TaskType.BINARY_CLASSIFICATION and settings.calibrate:
         calibration = choose_calibration(validated.raw(check), valid.label, settings.seed)
         validated = replace(validated, calibration=calibration)
+    if target.task_type is TaskType.REGRESSION:
+        validated = LinearFan.of(validated, Spread.of(validated.raw(check), valid.label))
     model = validated
     if settings.budget.refit:
         both = _joined(rows, valid)
         penalties = _PENALTIES[: best + 1]
-        *_, model = _path(
-            empty, np.concatenate([matrix, check]), both, penalties, settings.deadline.passed
+        every = np.concatenate([matrix, check])
+        *_, again = _path(empty, every, both, penalties, settings.deadline.passed)
+        model = replace(
+            validated, design=again.design, slopes=again.slopes, intercepts=again.intercepts
         )
-        model = replace(model, calibration=validated.calibration)
     notes: dict[str, Any] = {
         "training_rows": sample.report,
         "validation_rows": checked.report,

@@ -24,8 +24,9 @@ from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
 from relcast.learners.screening import screen
 from relcast.learners.search import Effort, Search, effort
+from relcast.learners.spread import Spread
 from relcast.learners.staleness import aged
-from relcast.learners.trees import ClassMap, Member, TreeModel, chunks
+from relcast.learners.trees import ClassMap, Member, TreeFan, TreeModel, chunks
 
 if TYPE_CHECKING:
     from relcast.relations import Relations
@@ -264,7 +265,10 @@ class _Grove:
         if binary and self.settings.calibrate:
             raw = model.raw(check, self.settings.threads)
             calibration = choose_calibration(raw, valid.label, self.settings.seed)
-        return replace(model, calibration=calibration)
+        model = replace(model, calibration=calibration)
+        if model.target.task_type is not TaskType.REGRESSION:
+            return model
+        return TreeFan.of(model, Spread.of(model.raw(check, self.settings.threads), valid.label))
 
     def refit(self, model: TreeModel, matrix: list[Values], train: Fold, valid: Fold) -> TreeModel:
         """Grow every member again, as long as before, on training and validation rows.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from relcast.learners.calibration import Calibration
 from relcast.learners.classes import ClassMap
 from relcast.learners.protocol import Asked, Contributions, Packed, Target
 from relcast.learners.reasons import chunks, explained
+from relcast.learners.spread import Spread
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
     from relcast.relations import Relations
 
-__all__ = ["ClassMap", "Member", "TreeModel", "chunks"]
+__all__ = ["ClassMap", "Member", "TreeFan", "TreeModel", "chunks"]
 
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -185,7 +186,7 @@ class TreeModel:
             members.append(Member(text, weight, int(entry["iterations"]), entry["config"]))
         if not members:
             raise ValueError("there is no booster")
-        return cls(
+        made = TreeModel(
             name=config["name"],
             target=target,
             features=features,
@@ -195,3 +196,29 @@ class TreeModel:
             scale=float(config["scale"]),
             classes=classes,
         )
+        if target.task_type is not TaskType.REGRESSION:
+            return made
+        return TreeFan.of(made, Spread.of_arrays(arrays))
+
+
+@dataclass(frozen=True)
+class TreeFan(TreeModel):
+    """Trees of a number that also say how sure they are."""
+
+    spread: Spread = field(kw_only=True)
+
+    @classmethod
+    def of(cls, model: TreeModel, spread: Spread) -> TreeFan:
+        """Return the same trees with a spread."""
+        parts = {each.name: getattr(model, each.name) for each in fields(TreeModel)}
+        return cls(**parts, spread=spread)
+
+    def quantiles(
+        self, relations: Relations, asked: Asked, *, levels: Sequence[float], threads: int
+    ) -> Float:
+        said = self.predict(relations, asked, threads=threads)
+        return self.spread.around(said, levels)
+
+    def pack(self) -> Packed:
+        packed = super().pack()
+        return Packed(packed.config, {**packed.arrays, **self.spread.arrays()}, packed.texts)
