@@ -67,10 +67,20 @@ class LinearModel:
 
     def raw(self, values: Values) -> Float:
         """Return raw scores of a matrix float32[n, f]: float64[n], or float64[n, outputs]."""
-        found = self.design.apply(values) @ self.slopes + self.intercepts
+        found = self._sums(self.design.apply(values))
         if self.classes is not None:
             return np.asarray(found)
         return np.clip(found[:, 0], -_LARGEST, _LARGEST)
+
+    def _sums(self, columns: Float) -> Float:
+        """Return slopes times columns and the intercepts, float64[n, outputs].
+
+        Row by row, and not as one product of matrices, whose last digits depend on how many rows
+        are asked together: an entity scores the same alone as in any batch.
+        """
+        ordered = np.ascontiguousarray(columns)
+        sums = [(ordered * slope).sum(axis=1) for slope in self.slopes.T]
+        return np.stack(sums, axis=1) + self.intercepts
 
     def link(self, raw: Float) -> Float:
         """Turn raw scores into probabilities or values."""
@@ -109,7 +119,7 @@ class LinearModel:
         def moved(rows: slice) -> tuple[Values, Float, Float, Float]:
             values = self.matrix(relations, asked.take(rows), threads)
             columns = self.design.apply(values)
-            raw = columns @ self.slopes + self.intercepts
+            raw = self._sums(columns)
             at = np.zeros(len(raw), dtype=np.int64)
             if self.classes is not None:
                 chosen = None if output is None else output[rows]
