@@ -102,6 +102,9 @@ class TableArrays:
         order: Dense rows in the order of (time, primary key or content, row), without the rows
             whose time is missing.
         parquet: The snapshot's file of the table.
+        copies: How many of the last rows are row ``copy_of`` once more: they are asked about, and
+            are no part of any whole. None outside of explanations.
+        copy_of: The row that they are copies of.
     """
 
     table: Table
@@ -111,6 +114,8 @@ class TableArrays:
     order: Array
     parquet: Path
     columns: Mapping[str, ColumnArray] = field(repr=False)
+    copies: int = 0
+    copy_of: int = -1
     _known: dict[str, npt.NDArray[np.int64] | None] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -125,6 +130,15 @@ class TableArrays:
                 code="schema.unknown_column",
                 hint=nearest(name, list(self.columns)),
             ) from None
+
+    @property
+    def counted(self) -> int:
+        """How many rows are part of a whole: all of them but copies, which come last."""
+        return self.rows - self.copies
+
+    def originals(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the rows themselves, and of a copy the row that it is a copy of."""
+        return np.where(rows < self.counted, rows, self.copy_of) if self.copies else rows
 
     def value_known(self, name: str) -> npt.NDArray[np.int64] | None:
         """Return from when each row's value of a column is known (``knowing.value_known``)."""

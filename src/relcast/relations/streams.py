@@ -114,7 +114,8 @@ def events_by_category(relations: Relations, links: tuple[Link, ...], column: st
     """Return the events below all rows of one category, by the category's code.
 
     ``column`` is a category of the table that ``links[0]`` points to. An event counts from when its
-    owner and the owner's category are known, and no longer when the owner is over.
+    owner and the owner's category are known, and no longer when the owner is over. Events of copies
+    do not count.
     """
     events = events_below(relations, links)
     owners = relations.table(links[0].to)
@@ -131,7 +132,7 @@ def events_by_category(relations: Relations, links: tuple[Link, ...], column: st
     place[table.order] = np.arange(len(table.order))
     order = np.lexsort((place[events.rows], time)) if len(time) else np.argsort(place[events.rows])
     category = owners.column(column)
-    codes = category.values.astype(np.int64)[owner]
+    codes = np.where(owner < owners.counted, category.values.astype(np.int64)[owner], -1)
     indptr, chosen = kernels.group_by_parent(codes, order, len(category.dictionary))
     return _frozen(
         events.table,

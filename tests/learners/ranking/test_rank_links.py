@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from relcast.learners.protocol import Asked, Target
-from relcast.learners.ranking import kernels, question_of
+from relcast.learners.ranking import counting, question_of, walking
 from relcast.learners.ranking.links import Links
 from relcast.learners.ranking.pairs import sides
 from relcast.learners.ranking.vectors import learn
@@ -57,7 +57,7 @@ def test_popularity_equals_a_count(world: World, text: str, width: int, day: int
     count, latest = np.zeros(links.items, np.int64), np.zeros(links.items, np.int64)
     low = NOT_A_TIME if width < 0 else moment(day - width)
     side = links.by_item
-    kernels.popularity(side.indptr, side.time, side.over, moment(day), low, count, latest)
+    counting.popularity(side.indptr, side.time, side.over, moment(day), low, count, latest)
     rows = rows_known(world, day, text)
     if width > 0:
         rows = rows[rows["at"] > pd.Timestamp(low)]
@@ -84,7 +84,7 @@ def test_an_entitys_own_links(world: World) -> None:
     item = np.tile(np.arange(links.items), len(entity))
     out = np.empty((len(item), 10))
     side = links.by_entity
-    kernels.item_history(
+    counting.item_history(
         side.indptr, side.other, side.time, side.over, entity, known, known + 2 * DAY, indptr,
         item, links.items, widths, back, out,
     )  # fmt: skip
@@ -135,8 +135,16 @@ def test_a_walk_finds_what_others_with_the_same_items_have(world: World) -> None
     indptr = np.arange(len(entity) + 1, dtype=np.int64) * links.items
     item = np.tile(np.arange(links.items), len(entity))
     out = np.empty((len(item), 4))
-    kernels.walk_pairs(
-        *sides(links), entity, np.full(12, moment(day)), indptr, item, links.items, reach, out
+    walking.walk_pairs(
+        *sides(links),
+        entity,
+        entity,
+        np.full(12, moment(day)),
+        indptr,
+        item,
+        links.items,
+        reach,
+        out,
     )
     want = np.zeros_like(out)
     place = {key: j for j, key in enumerate(keys)}

@@ -3,7 +3,8 @@
 "What would be predicted without these three orders?" is asked of copies of the entity's row: a copy
 has the entity's columns, points to what the entity points to, and owns the entity's children but
 for those that are left out. One pass over a model's features then answers for all copies. The
-children stay where they are for everybody else: a parent's statistics, a whole table's average.
+children stay where they are for everybody else: a parent's statistics, a whole table's average; and
+the copies are part of no whole (``TableArrays.counted``).
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def _longer_table(table: TableArrays, row: int, count: int) -> TableArrays:
     return replace(
         table,
         rows=table.rows + count,
+        copies=count,
+        copy_of=row,
         time=None if time is None else columns[time].values,
         end_time=None if end is None else columns[end].values,
         columns=columns,

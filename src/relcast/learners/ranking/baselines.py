@@ -58,7 +58,8 @@ class BaselineRanker:
             rows = np.flatnonzero(known == moment)
             allowed = scene.allowed(moment, among)
             popularity = scene.popularity(moment, self.width)
-            order = popularity.order(allowed, min(k, scene.count))
+            longest = 2 * k if self.own else k  # at most k of them are an entity's own already
+            order = popularity.order(allowed, min(longest, scene.count))
             share = popularity.count / (popularity.count.max(initial=0) + 1.0)
             if not self.own:
                 items[rows, : len(order)] = order
@@ -68,8 +69,7 @@ class BaselineRanker:
                 mine, count = _own(scene, int(asked.entity[row]), moment)
                 free = allowed[mine]
                 mine, count = mine[free][:k], count[free][:k]
-                rest = popularity.order(allowed, min(k + len(mine), scene.count))
-                rest = rest[~np.isin(rest, mine)][: k - len(mine)]
+                rest = order[~np.isin(order, mine)][: k - len(mine)]
                 both = np.concatenate([mine, rest])
                 items[row, : len(both)] = both
                 scores[row, : len(both)] = np.concatenate([count.astype(np.float64), share[rest]])

@@ -50,7 +50,7 @@ class RankConfig:
         return asdict(self)
 
     def parameters(self, seed: int, threads: int, at: int) -> dict[str, Any]:
-        """Return LightGBM's parameters; the validation metric is MAP or NDCG at ``at``."""
+        """Return LightGBM's parameters; the validation metric is NDCG at ``at``."""
         return {
             **asdict(self),
             "metric": "ndcg",

@@ -90,6 +90,7 @@ def candidates(
     own = quota.own if values.plan.temporal else 0
     quotas = np.array([own, walk, near, quota.popular], dtype=np.int64)
     entity = np.asarray(asked.entity, dtype=np.int64)
+    name = links.originals(entity)
     two_sides, stack, space = sides(links), values.stack, values.space(known)
 
     def work(begin: int) -> None:
@@ -100,8 +101,8 @@ def candidates(
         found = np.full((len(rows), quota.most), -1, dtype=np.int64)
         many = np.zeros(len(rows), dtype=np.int64)
         propose(
-            *two_sides, entity[rows], known[rows], allowed, group, lists, list_of, stack,
-            space[rows], REACH, quotas, found, many,
+            *two_sides, entity[rows], name[rows], known[rows], allowed, group, lists, list_of,
+            stack, space[rows], REACH, quotas, found, many,
         )  # fmt: skip
         out[rows] = found
         count[rows] = many

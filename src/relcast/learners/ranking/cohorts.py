@@ -91,8 +91,8 @@ class Codes:
             case "before":
                 by_time = label[links.before]
             case "link":
-                label = np.append(label[links.row], np.int32(-1))
-                by_time = label[:-1]
+                label = np.append(label[links.rows], np.int32(-1))
+                by_time = label[: len(links.row)]
         return cls(cohort, links, by_time, links.in_item_order(by_time), label)
 
     def mine(self, entity: Index, known: Index) -> npt.NDArray[np.int32]:

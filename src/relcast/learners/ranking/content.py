@@ -171,11 +171,14 @@ def labels_of(
         arrays = relations.table(link.to)
         if link in answer or arrays.time is not None or arrays.end_time is not None:
             continue
+        if not _settled(graph.table(table).column(link.foreign_key)):
+            continue
         found.append(Label(table, (link,), None))
         own(link.to, (link,))
         for second in graph.links_from(link.to):
             above = relations.table(second.to)
-            if above.time is None and above.end_time is None:
+            settled = _settled(graph.table(link.to).column(second.foreign_key))
+            if settled and above.time is None and above.end_time is None:
                 found.append(Label(table, (link, second), None))
     return found
 

@@ -8,7 +8,7 @@ names and values; dense rows are never kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Value
 from relcast.learners.features.target import Target as Shape
 from relcast.learners.features.target import TargetAggregation
-from relcast.learners.ranking import kernels
+from relcast.learners.ranking import counting
 from relcast.pql.ast import Aggregation, CheckedQuery, Unit
 from relcast.relations import NEVER, NOT_A_TIME, Events, Relations, events_below, rows_known
 
@@ -188,7 +188,7 @@ class Side:
         other: int32[links], the row at the other side.
         time: int64[links] ns from which each is known; ``NOT_A_TIME`` in a timeless table.
         over: int64[links] ns from which it is over; empty where none ends.
-        twin: int64[links], the same link's place at the other side.
+        twin: int64[links], of items: the same link's place at the side of the entities.
     """
 
     indptr: Index
@@ -206,6 +206,9 @@ class Links:
         entity, item: int32[links], in the order of time.
         time, over: As in ``Side``, in the order of time.
         row: int64[links], the link's row in its table; empty where links are remembered.
+        copied: The links of an entity's copies (``explaining.copies``), which the copies alone
+            have: no item counts them. None without copies.
+        copies, copy_of: As the entity table has them (``TableArrays``).
     """
 
     spec: LinkSpec
@@ -216,16 +219,19 @@ class Links:
     time: Index
     over: Index
     row: Index = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    copied: Links | None = None
+    copies: int = 0
+    copy_of: int = -1
 
     @classmethod
     def build(cls, relations: Relations, spec: LinkSpec, items: Items) -> Links:
         """Find the links of a snapshot; those that are over before they are known are none."""
-        entities = relations.table(spec.entity_table).rows
+        entities = relations.table(spec.entity_table)
         events, item, time, over = (
             _plain(relations, spec) if spec.shape is None else _counted(relations, spec, items)
         )
         owner = np.repeat(np.arange(len(events.indptr) - 1), np.diff(events.indptr))
-        born = relations.table(spec.entity_table).time
+        born = entities.time
         if born is not None and len(owner):
             # Nobody links before they are there: of whom is yet to come, nothing is known.
             since = born[owner]
@@ -240,40 +246,71 @@ class Links:
         owner, item, time = owner[keep], item[keep], time[keep]
         row = events.rows[keep].astype(np.int64)
         order = np.lexsort((owner, rank[row], time))
-        return cls(
-            spec,
-            entities,
-            items.count(relations),
-            owner[order].astype(np.int32),
-            item[order].astype(np.int32),
-            time[order],
-            over[order] if len(over) else _EMPTY,
-            row[order],
-        )
+        own = owner[order] < entities.counted
+
+        def of(order: Index, copied: Links | None = None) -> Links:
+            return cls(
+                spec,
+                entities.rows,
+                items.count(relations),
+                owner[order].astype(np.int32),
+                item[order].astype(np.int32),
+                time[order],
+                over[order] if len(over) else _EMPTY,
+                row[order],
+                copied,
+                entities.copies,
+                entities.copy_of,
+            )
+
+        return of(order[own], of(order[~own]) if entities.copies else None)
 
     @property
     def timed(self) -> bool:
         """Whether links have times."""
         return bool(len(self.time)) and int(self.time[-1]) != NOT_A_TIME
 
+    def originals(self, entity: Index) -> Index:
+        """Return who entities are, int64[n]: of copies the one that they are copies of."""
+        if not self.copies:
+            return entity
+        return np.where(entity < self.entities - self.copies, entity, self.copy_of)
+
+    @cached_property
+    def _with_copies(self) -> Links:
+        """All links, those of copies behind the others."""
+        more = self.copied
+        if more is None:
+            return self
+        names = ("entity", "item", "time", "over", "row")
+        both = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in names}
+        return replace(self, copied=None, **both)
+
     @cached_property
     def _orders(self) -> tuple[Index, Index]:
         return (
-            np.argsort(self.entity, kind="stable"),
+            np.argsort(self._with_copies.entity, kind="stable"),
             np.argsort(self.item, kind="stable"),
         )
 
     @cached_property
     def by_entity(self) -> Side:
-        """The links of each entity."""
-        mine, other = self._orders
-        return self._side(self.entity, self.item, mine, other, self.entities)
+        """The links of each entity, copies among them."""
+        every, order = self._with_copies, self._orders[0]
+        return _side(every, every.entity, every.item, order, self.entities, _EMPTY)
 
     @cached_property
     def by_item(self) -> Side:
         """The links of each item."""
-        other, mine = self._orders
-        return self._side(self.item, self.entity, mine, other, self.items)
+        theirs, order = self._orders
+        place = np.empty(len(theirs), dtype=np.int64)
+        place[theirs] = np.arange(len(theirs))
+        return _side(self, self.item, self.entity, order, self.items, place[order])
+
+    @cached_property
+    def rows(self) -> Index:
+        """int64[links], ``row`` of all links, those of copies behind the others."""
+        return self._with_copies.row
 
     @cached_property
     def before(self) -> Index:
@@ -283,10 +320,10 @@ class Links:
         """
         side = self.by_entity
         found = np.empty(len(side.other), dtype=np.int64)
-        kernels.before(side.indptr, side.other, side.time, found)
+        counting.before(side.indptr, side.other, side.time, found)
         placed = np.empty_like(found)
         placed[self._orders[0]] = found
-        return placed
+        return placed[: len(self.entity)]
 
     def in_item_order(self, values: Array) -> Array:
         """Return values of links in the order of time in that of ``by_item``."""
@@ -296,21 +333,20 @@ class Links:
     def latest(self, entity: Index, known: Index) -> tuple[Index, Index]:
         """Return the first item at each entity's latest known moment and the latest link's place.
 
-        Places are of the order of time; -1 for an entity without links.
+        Places are those of ``rows``; -1 for an entity without links.
         """
         side = self.by_entity
         item, place = np.empty(len(entity), dtype=np.int64), np.empty(len(entity), dtype=np.int64)
-        kernels.latest(side.indptr, side.other, side.time, side.over, entity, known, item, place)
+        counting.latest(side.indptr, side.other, side.time, side.over, entity, known, item, place)
         return item, np.append(self._orders[0], -1)[place]
 
-    def _side(self, owner: Array, other: Array, mine: Index, theirs: Index, owners: int) -> Side:
-        place = np.empty(len(mine), dtype=np.int64)
-        place[theirs] = np.arange(len(theirs))
-        indptr = np.concatenate(
-            [np.zeros(1, dtype=np.int64), np.cumsum(np.bincount(owner, minlength=owners))]
-        )
-        over = self.over[mine] if len(self.over) else _EMPTY
-        return Side(indptr, other[mine], self.time[mine], over, place[mine])
+
+def _side(links: Links, owner: Array, other: Array, order: Index, owners: int, twin: Index) -> Side:
+    indptr = np.concatenate(
+        [np.zeros(1, dtype=np.int64), np.cumsum(np.bincount(owner, minlength=owners))]
+    )
+    over = links.over[order] if len(links.over) else _EMPTY
+    return Side(indptr, other[order], links.time[order], over, twin)
 
 
 def _counted(

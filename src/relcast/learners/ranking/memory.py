@@ -8,7 +8,8 @@ which may hold the answers, is not read for them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from relcast.learners.packing import pack_keys, unpack_keys
 from relcast.learners.protocol import Fold
 from relcast.learners.ranking.links import Items, Links, LinkSpec
-from relcast.relations import NOT_A_TIME, Relations
+from relcast.relations import NOT_A_TIME, Relations, TableArrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,16 +74,13 @@ class Memory:
         count = items.count(relations)
         keep = (owner >= 0) & (item >= 0) & (item < count)
         owner, item = owner[keep], item[keep]
-        order = np.lexsort((item, owner))
-        return Links(
-            self.spec,
-            entities.rows,
-            count,
-            owner[order].astype(np.int32),
-            item[order].astype(np.int32),
-            np.full(len(order), NOT_A_TIME, dtype=np.int64),
-            np.empty(0, dtype=np.int64),
-        )
+        found = partial(_links, self.spec, entities, count)
+        if not entities.copies:
+            return found(owner, item)
+        mine = item[owner == entities.copy_of]  # a copy remembers what the row does
+        copies = np.arange(entities.counted, entities.rows)
+        copied = found(np.repeat(copies, len(mine)), np.tile(mine, len(copies)))
+        return replace(found(owner, item), copied=copied)
 
     def arrays(self) -> dict[str, Array]:
         """Return the memory as plain arrays."""
@@ -108,3 +106,18 @@ class Memory:
             if len(places) and not (places.min() >= 0 and places.max() < end):
                 raise ValueError("a remembered link names what is not there")
         return cls(spec, entities, named, entity, item)
+
+
+def _links(spec: LinkSpec, entities: TableArrays, count: int, owner: Index, item: Index) -> Links:
+    order = np.lexsort((item, owner))
+    return Links(
+        spec,
+        entities.rows,
+        count,
+        owner[order].astype(np.int32),
+        item[order].astype(np.int32),
+        np.full(len(order), NOT_A_TIME, dtype=np.int64),
+        np.empty(0, dtype=np.int64),
+        copies=entities.copies,
+        copy_of=entities.copy_of,
+    )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.resolver import unique_pairs
 from relcast.learners.protocol import Asked
-from relcast.learners.ranking import kernels
+from relcast.learners.ranking import comparing, counting, walking
 from relcast.learners.ranking.cohorts import Codes
 from relcast.learners.ranking.content import Labels
 from relcast.learners.ranking.links import Links, Side
@@ -123,7 +123,7 @@ class PairValues:
         for other in self.scene.others:
             mine = self._history(other, pairs, known, anchor, widths[:0], back[:0])
             count = np.empty((len(pairs.item), 3))
-            kernels.popularity_of_pairs(
+            counting.popularity_of_pairs(
                 other.by_item.indptr, other.by_item.time, other.by_item.over,
                 pairs.item, known[owner], anchor[owner], widths[:0], back[:0], count,
             )  # fmt: skip
@@ -139,7 +139,7 @@ class PairValues:
         self, links: Links, pairs: Pairs, known: Index, anchor: Index, widths: Index, back: Index
     ) -> Float:
         out = np.empty((len(pairs.item), 7 + len(widths) + len(back)))
-        kernels.item_history(
+        counting.item_history(
             *_plain(links.by_entity), np.asarray(pairs.asked.entity, dtype=np.int64), known,
             anchor, pairs.indptr, pairs.item, links.items, widths, back, out,
         )  # fmt: skip
@@ -151,7 +151,7 @@ class PairValues:
         """Return counts of the item; of a temporal plan as shares of all links, and the trend."""
         owner, side = pairs.owner, links.by_item
         out = np.empty((len(pairs.item), 3 + len(widths) + len(back)))
-        kernels.popularity_of_pairs(
+        counting.popularity_of_pairs(
             side.indptr, side.time, side.over, pairs.item, known[owner], anchor[owner],
             widths, back, out,
         )  # fmt: skip
@@ -172,14 +172,18 @@ class PairValues:
 
     def _cohorts(self, links: Links, common: _Four) -> list[Float]:
         """Return the share of the example's cohort among an item's links, and its lift."""
-        entity, known, indptr, _ = common
+        entity, known, indptr, item = common
+        name = links.originals(entity)
         newest = _NEWEST_OF_ITEM if self.plan.temporal else _NEWEST_OF_MEMORY
         parts = []
         owner = np.repeat(np.arange(len(entity)), np.diff(indptr))
         for codes in self.cohorts:
             mine = codes.mine(entity, known)
             share = np.empty(int(indptr[-1]))
-            kernels.shares(*_plain(links.by_item), codes.by_item, *common, mine, newest, share)
+            comparing.shares(
+                *_plain(links.by_item), codes.by_item, name, known, indptr, item, mine, newest,
+                share,
+            )  # fmt: skip
             base = self._base(links, codes.by_time, mine, known)
             lift = (share + 0.01) / (base[owner] + 0.01)
             parts += [share[:, None], lift[:, None]]
@@ -206,27 +210,30 @@ class PairValues:
         for labels in self._item_labels:
             for newest in MATCHED:
                 out = np.empty(pairs)
-                kernels.match(
+                comparing.match(
                     *_plain(links.by_entity), labels.indptr, labels.codes, labels.width,
                     *common, newest, out,
                 )  # fmt: skip
                 parts.append(out[:, None])
         for values in self._item_numbers:
             out = np.empty(pairs)
-            kernels.affinity(*_plain(links.by_entity), values, *common, MATCHED[0], out)
+            comparing.affinity(*_plain(links.by_entity), values, *common, MATCHED[0], out)
             parts.append(out[:, None])
         return parts
 
     def _walks(self, links: Links, common: _Four, ever: Float) -> list[Float]:
         entity, known, indptr, item = common
         out = np.empty((len(item), 4))
-        kernels.walk_pairs(*sides(links), *common, links.items, REACH, out)
+        walking.walk_pairs(
+            *sides(links), entity, links.originals(entity), known, indptr, item, links.items, REACH,
+            out,
+        )  # fmt: skip
         owner = np.repeat(np.arange(len(entity)), np.diff(indptr))
         count = ever[:, 0] * np.maximum(1, np.searchsorted(links.time, known, side="right"))[owner]
         parts = [out, (out[:, 0] / np.sqrt(count + 1.0))[:, None]]
         if self.plan.vectors:
             near = np.full((len(item), 3), np.nan)
-            kernels.likeness(
+            comparing.likeness(
                 *_plain(links.by_entity), self.stack, self.space(known), *common,
                 NEAR[0], NEAR[1], near,
             )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from relcast.learners.ranking import kernels
+from relcast.learners.ranking import counting
 from relcast.learners.ranking.links import Links
 from relcast.relations import NEVER, NOT_A_TIME
 
@@ -36,7 +36,7 @@ class Popularity:
         count = np.zeros(links.items, dtype=np.int64)
         latest = np.zeros(links.items, dtype=np.int64)
         low = NOT_A_TIME if width < 0 or known == NEVER else known - width
-        kernels.popularity(side.indptr, side.time, side.over, known, low, count, latest)
+        counting.popularity(side.indptr, side.time, side.over, known, low, count, latest)
         return cls(count, latest)
 
     def order(self, allowed: Bools, most: int) -> Index:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from relcast.learners.ranking.kernels import profile, walk
+from relcast.learners.ranking.comparing import profile
+from relcast.learners.ranking.walking import walk
 from relcast.relations.kernels import first_after
 
 __all__ = ["propose"]
@@ -58,6 +59,7 @@ def propose(
     i_over: Any,
     i_twin: Any,
     entity: Any,
+    name: Any,
     known: Any,
     allowed: Any,
     group: Any,
@@ -107,7 +109,7 @@ def propose(
             size = walk(
                 e_indptr, e_other, e_time, e_over,
                 i_indptr, i_other, i_time, i_over, i_twin,
-                entity[i], known[i], reach, score, touched, marked,
+                entity[i], name[i], known[i], reach, score, touched, marked,
             )  # fmt: skip
             number = _best(score[0], touched[:size], quota[1], free, taken, number, row)
             number = _best(score[2], touched[:size], quota[1], free, taken, number, row)

@@ -48,15 +48,17 @@ def learn(links: Links, until: int, width: int, seed: int) -> VectorSet:
     if len(item) == 0:
         return VectorSet(until, np.zeros((links.items, width), dtype=np.float32))
     pair, times = np.unique(entity.astype(np.int64) * links.items + item, return_counts=True)
-    entity, item = pair // links.items, pair % links.items
+    # Entities without a link are left out: there may be many more of them than links.
+    there, entity = np.unique(pair // links.items, return_inverse=True)
+    item = pair % links.items
     weight = 1.0 + np.log(times)
-    e_degree = np.bincount(entity, weights=weight, minlength=links.entities)
+    e_degree = np.bincount(entity, weights=weight, minlength=len(there))
     i_degree = np.bincount(item, weights=weight, minlength=links.items)
     scaled = weight / np.sqrt(e_degree[entity] * i_degree[item])
     start = np.random.default_rng(seed).standard_normal((links.items, width))
     start[i_degree == 0] = 0.0
     basis = start
-    left = np.zeros((links.entities, width))
+    left = np.zeros((len(there), width))
     for _ in range(_ROUNDS):
         _orthonormal(basis)
         _multiply(entity, item, scaled, basis, left)
