@@ -282,9 +282,15 @@ class Links:
         more = self.copied
         if more is None:
             return self
-        names = ("entity", "item", "time", "over", "row")
-        both = {name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in names}
-        return replace(self, copied=None, **both)
+        return replace(
+            self,
+            entity=np.concatenate([self.entity, more.entity]),
+            item=np.concatenate([self.item, more.item]),
+            time=np.concatenate([self.time, more.time]),
+            over=np.concatenate([self.over, more.over]),
+            row=np.concatenate([self.row, more.row]),
+            copied=None,
+        )
 
     @cached_property
     def _orders(self) -> tuple[Index, Index]:

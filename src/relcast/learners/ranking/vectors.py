@@ -49,21 +49,21 @@ def learn(links: Links, until: int, width: int, seed: int) -> VectorSet:
         return VectorSet(until, np.zeros((links.items, width), dtype=np.float32))
     pair, times = np.unique(entity.astype(np.int64) * links.items + item, return_counts=True)
     # Entities without a link are left out: there may be many more of them than links.
-    there, entity = np.unique(pair // links.items, return_inverse=True)
-    item = pair % links.items
+    there, who = np.unique(pair // links.items, return_inverse=True)
+    what = pair % links.items
     weight = 1.0 + np.log(times)
-    e_degree = np.bincount(entity, weights=weight, minlength=len(there))
-    i_degree = np.bincount(item, weights=weight, minlength=links.items)
-    scaled = weight / np.sqrt(e_degree[entity] * i_degree[item])
+    e_degree = np.bincount(who, weights=weight, minlength=len(there))
+    i_degree = np.bincount(what, weights=weight, minlength=links.items)
+    scaled = weight / np.sqrt(e_degree[who] * i_degree[what])
     start = np.random.default_rng(seed).standard_normal((links.items, width))
     start[i_degree == 0] = 0.0
     basis = start
     left = np.zeros((len(there), width))
     for _ in range(_ROUNDS):
         _orthonormal(basis)
-        _multiply(entity, item, scaled, basis, left)
+        _multiply(who, what, scaled, basis, left)
         basis = np.zeros_like(basis)
-        _multiply(item, entity, scaled, left, basis)
+        _multiply(what, who, scaled, left, basis)
     size = np.sqrt((basis**2).sum(axis=0))  # of squared singular values, after a last round
     _orthonormal(basis)
     # Scores are inner products: the root of the factor's strength goes to either side.
