@@ -16,7 +16,7 @@ from relcast.learners.explaining.nearby import cells_of, moment_text, nearby_row
 from relcast.learners.features import FeatureSet
 from relcast.learners.features.spec import Feature
 from relcast.pql import check
-from tests.learners.worlds import BINARY, DAY, World, read_shop, write_shop
+from tests.learners.worlds import BINARY, DAY, QUERIES, World, read_shop, write_shop
 
 OWNED = Link("orders", "customer_id", "customers")
 UNTIL = 1_600_000_000 * 10**9 + 200 * DAY
@@ -118,3 +118,16 @@ def test_nearby_rows_are_the_newest_known_ones(small: tuple[World, Path]) -> Non
     keys = world.relations.table("orders").keys().take(pa.array(near.rows)).to_pylist()
     assert [cell["order_id"] for cell in cells] == keys
     assert [cell["at"] for cell in cells] == [moment_text(int(time[row])) for row in near.rows]
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_copies_that_lack_nothing_are_predicted_as_the_entity_is(world: World, query: str) -> None:
+    """However many copies there are: they are part of no whole that a feature looks at."""
+    model = world.fit(query)
+    entity = busiest(world)
+    anchor = world.table(query).examples.anchor
+    last = None if anchor is None else np.array([anchor.max()])
+    relations, copies = with_copies(world.relations, "customers", entity, [{}] * 30)
+    before = model.predict(world.relations, np.array([entity]), last).values
+    after = model.predict(relations, copies[4:5], last).values
+    assert np.array_equal(before, after)

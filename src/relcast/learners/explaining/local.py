@@ -236,6 +236,12 @@ def _of_ranker(
     target = model.target
     if output is None:
         output = int(ranker.rank(relations, asked, k=1, threads=threads).items[0, 0])
+        if output < 0:
+            raise InvalidRequest(
+                "There is nothing to rank: none of the items is there at the anchor",
+                code="explain.output",
+                hint="Ask for an anchor at which there are items.",
+            )
     many = len(target.classes) if target.classes is not None else None
     if many is None and target.items is not None:
         many = relations.table(target.items).rows
@@ -249,6 +255,13 @@ def _of_ranker(
 
     def score(r: Relations, a: Asked) -> Float:
         return ranker.rank(r, a, k=1, among=among, threads=threads).scores[:, 0]
+
+    if np.isnan(score(relations, asked)[0]):
+        raise InvalidRequest(
+            f"The item {named!r} is not there at the anchor, and has no score",
+            code="explain.output",
+            hint="Name an item that is there by then, and not over yet.",
+        )
 
     def explain(r: Relations, a: Asked, top: int) -> Contributions:
         items = np.full(len(a), item, dtype=np.int64)
