@@ -8,7 +8,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from relcast.catalog import TERMINAL, JobKind, JobState
+from relcast.catalog import TERMINAL, Catalog, JobKind, JobState
 from relcast.catalog.jobs import FROM
 from relcast.catalog.tables import jobs as jobs_table
 from relcast.core.errors import InvalidRequest, NotFound, TooMany
@@ -62,7 +62,50 @@ def test_of_many_that_race_to_begin_a_job_one_does(catalog):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(attempts, key=str) == [1] + [None] * 7
+    assert sorted(attempts, key=str) == [1] + ["not queued"] * 7
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_of_many_jobs_that_race_for_slots_as_many_begin_as_there_are(settings, catalog, at_once):
+    posted = [add_job(catalog, f"ingest-job-{n}") for n in range(8)]
+    other = Catalog(settings)  # as another process has it
+    for turn in range(1, 4):
+        claimed = {}
+        barrier = threading.Barrier(8)
+
+        def race(number: int, claimed=claimed, barrier=barrier) -> None:
+            jobs = (catalog, other)[number % 2].jobs
+            barrier.wait()
+            claimed[posted[number]] = jobs.claim(posted[number], "w", at_once=at_once)
+
+        threads = [threading.Thread(target=race, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        running = [j for j, how in claimed.items() if how != "full"]
+        assert len(running) == at_once, turn
+        # Their worker is gone: the slots are free again, and only what began was an attempt.
+        assert catalog.jobs.requeue("w") == sorted(running)
+    assert sum(catalog.jobs.get(j).attempts for j in posted) == 3 * at_once
+    other.close()
+
+
+def test_slots_go_to_the_oldest_queued_jobs_first(catalog):
+    first, second, third = (add_job(catalog, f"ingest-job-{n}") for n in range(3))
+    waiting = add_job(catalog, "ingest-job-3", parents=[first])
+    fourth = add_job(catalog, "ingest-job-4")
+    claim = catalog.jobs.claim
+    assert claim(third, "w", at_once=2, in_order=True) == "behind"
+    assert claim(waiting, "w", at_once=2, in_order=True) == "not queued"
+    assert claim(second, "w", at_once=2, in_order=True) == 1
+    assert claim(third, "w", at_once=2, in_order=True) == "behind"
+    assert claim(first, "w", at_once=2, in_order=True) == 1
+    assert claim(third, "w", at_once=2, in_order=True) == "full"
+    catalog.jobs.move(second, JobState.DONE, attempt=1)
+    assert claim(fourth, "w", at_once=2, in_order=True) == "behind"
+    assert claim(fourth, "w", at_once=2) == 1
+    assert [catalog.jobs.get(j).attempts for j in (first, second, third, fourth)] == [1, 1, 0, 1]
 
 
 @pytest.mark.parametrize("number", range(10))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from relcast.catalog import JobRecord
 from relcast.core.errors import TooMany
-from relcast.jobs import Platform, child, runner
+from relcast.jobs import Platform, child, engine, runner
 
 from .conftest import FAKE, House, alive, until
 
@@ -104,6 +106,13 @@ def worker_of(house: House, job_id: str) -> str | None:
         return connection.scalar(sa.select(jobs.c.worker).where(jobs.c.id == job_id))
 
 
+def most_at_once(jobs: list[JobRecord]) -> int:
+    """How many of these jobs ran at the same time, at most."""
+    ends = [(j.ended_at, -1) for j in jobs]
+    changes = sorted(ends + [(j.started_at, 1) for j in jobs], key=lambda c: (c[0], c[1]))
+    return max(itertools.accumulate(step for _, step in changes))
+
+
 def test_two_workers_run_each_job_once_and_one_at_a_time(house):
     query = house.query()
     other = serve(house.home)
@@ -114,7 +123,46 @@ def test_two_workers_run_each_job_once_and_one_at_a_time(house):
         end(other)
     assert {j.state for j in done} == {"DONE"}
     assert {j.attempts for j in done} == {1}
+    assert most_at_once(done) == 1
     assert len(house.runs("training_table")) == len(house.runs("ingest")) == 8
+
+
+@pytest.fixture
+def careless(monkeypatch) -> None:
+    """Let the engine's queue hand out every job at once, as it may when workers race."""
+    real = engine.DBOS.register_queue
+
+    def register(name: str, **options: object) -> object:
+        return real(name, **(options | {"global_concurrency": None}))
+
+    monkeypatch.setattr(engine.DBOS, "register_queue", register)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_the_bound_holds_whatever_the_engine_hands_out(settings, fake, careless, at_once):
+    house = House(replace(settings, jobs_at_once=at_once))
+    house.wish(ingest={"sleep": 0.3})
+    jobs = [house.platform.submit_training_table(house.query(f"q{n}")).id for n in range(5)]
+    house.platform.start(worker=True)
+    try:
+        done = [house.until(j) for j in jobs]
+    finally:
+        house.platform.stop()
+    assert most_at_once(done) == at_once
+    # Who finds no slot keeps its place, and did not begin.
+    assert [j.id for j in sorted(done, key=lambda j: j.started_at)] == jobs
+    assert {(j.state, j.attempts) for j in done} == {("DONE", 1)}
+    assert len(house.runs("ingest")) == 5
+
+
+def test_a_job_that_had_to_wait_for_another_begins_before_younger_ones(house):
+    """Oldest first means posted first, not told to the engine first."""
+    house.wish(ingest={"sleep": 1})
+    query = house.query()
+    table = house.platform.submit_training_table(query)
+    training = house.platform.submit_training(query, training_table_job_id=table.id)
+    younger = house.platform.submit_training_table(query)
+    assert house.until(younger.id).started_at >= house.until(training.id).ended_at
 
 
 def test_a_worker_that_stops_gives_its_job_back(settings, fake, idle):
@@ -257,6 +305,22 @@ def test_a_lost_engine_database_loses_no_job(settings, fake):
         assert house.until(job.id).state == "DONE"
     finally:
         house.platform.stop()
+
+
+def test_a_job_that_could_not_begin_begins_soon_after(house, monkeypatch):
+    """The catalog is out of reach as the engine hands the job out: twice, and for the only slot."""
+    jobs = house.platform.catalog.jobs
+    claim, refused = jobs.claim, []
+
+    def unlucky(*arguments: object, **options: object) -> object:
+        if len(refused) < 2:
+            refused.append(arguments)
+            raise OSError
+        return claim(*arguments, **options)
+
+    monkeypatch.setattr(jobs, "claim", unlucky)
+    job = house.until(house.platform.submit_training_table(house.query()).id, seconds=20)
+    assert (job.state, job.attempts, len(refused)) == ("DONE", 1, 2)
 
 
 def test_the_lifeline_ends_a_child_whose_parent_is_gone(tmp_path):

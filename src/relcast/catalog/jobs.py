@@ -6,20 +6,21 @@ changes nothing and is told so. A state of ``TERMINAL`` has no way out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
 from relcast.catalog.database import Database
 from relcast.catalog.events import Events
-from relcast.catalog.records import TERMINAL, JobKind, JobRecord, JobState, Page
+from relcast.catalog.job_reading import WAITING, JobReading
+from relcast.catalog.records import TERMINAL, JobKind, JobState
 from relcast.catalog.stages import Stages
 from relcast.catalog.tables import job_parents, job_tags, jobs
 from relcast.core.clock import Clock
-from relcast.core.errors import InvalidRequest, NotFound, TooMany
+from relcast.core.errors import TooMany
 
-__all__ = ["FROM", "Jobs"]
+__all__ = ["FROM", "Jobs", "Refusal"]
 
 FROM: Final[Mapping[JobState, tuple[JobState, ...]]] = {
     JobState.NOT_STARTED: (),
@@ -32,11 +33,11 @@ FROM: Final[Mapping[JobState, tuple[JobState, ...]]] = {
 }
 """For each state, the states that a job may come from."""
 
-_WAITING = (JobState.NOT_STARTED, JobState.QUEUED)
-_LOOKED_AT = 500
+Refusal = Literal["not queued", "full", "behind"]
+"""Why a job was not begun: it waits no longer, all slots are taken, or an older one comes first."""
 
 
-class Jobs:
+class Jobs(JobReading):
     """The jobs of a catalog."""
 
     def __init__(self, database: Database, clock: Clock, stages: Stages, events: Events) -> None:
@@ -136,9 +137,22 @@ class Jobs:
                 self._events.add(job_id, "state", payload)
         return changed
 
-    def claim(self, job_id: str, worker: str) -> int | None:
-        """Begin a QUEUED job for a worker; return the number of the attempt, or None if refused."""
+    def claim(
+        self, job_id: str, worker: str, *, at_once: int | None = None, in_order: bool = False
+    ) -> int | Refusal:
+        """Begin a QUEUED job for a worker; return the number of the attempt, or why it may not.
+
+        A RUNNING job holds one of ``at_once`` slots (None: there is no bound), counted and taken in
+        one transaction, so that workers that come in the same instant take no more than there are.
+        The slot comes free with the state: at the job's end, or when it goes back to the queue
+        because its worker is gone. With ``in_order`` a job also leaves slots to older queued ones.
+        """
         with self._database.write() as connection:
+            if at_once is not None:
+                self._database.queue_up(connection)
+                refusal = self._refusal(connection, job_id, at_once, in_order=in_order)
+                if refusal is not None:
+                    return refusal
             moved = self.move(
                 job_id,
                 JobState.RUNNING,
@@ -147,11 +161,31 @@ class Jobs:
                 started_at=sa.func.coalesce(jobs.c.started_at, self._clock()),
             )
             if not moved:
-                return None
+                return "not queued"
             attempt: int = connection.execute(
                 sa.select(jobs.c.attempts).where(jobs.c.id == job_id)
             ).scalar_one()
             return attempt
+
+    @staticmethod
+    def _refusal(
+        connection: sa.Connection, job_id: str, at_once: int, *, in_order: bool
+    ) -> Refusal | None:
+        """Return why a job may not begin now; None when it may."""
+        job = connection.execute(
+            sa.select(jobs.c.number, jobs.c.state).where(jobs.c.id == job_id)
+        ).one()
+        if job.state != JobState.QUEUED.value:
+            return "not queued"
+        count = sa.select(sa.func.count()).select_from(jobs)
+        running = count.where(jobs.c.state == JobState.RUNNING.value)
+        free = at_once - connection.execute(running).scalar_one()
+        if free <= 0:
+            return "full"
+        older = count.where(jobs.c.state == JobState.QUEUED.value, jobs.c.number < job.number)
+        if in_order and connection.execute(older).scalar_one() >= free:
+            return "behind"
+        return None
 
     def requeue(self, worker: str) -> list[str]:
         """Give the RUNNING jobs of a worker that is gone back to the queue; return their ids."""
@@ -172,7 +206,7 @@ class Jobs:
     def request_cancel(self, job_id: str) -> JobState:
         """Cancel a waiting job, or ask a running one to stop; return the state it is then in."""
         with self._database.write() as connection:
-            for waiting in _WAITING:
+            for waiting in WAITING:
                 if self.move(job_id, JobState.CANCELLED, only_from=waiting, cancel_requested=True):
                     return JobState.CANCELLED
             asked = connection.execute(
@@ -190,13 +224,6 @@ class Jobs:
                 sa.select(jobs.c.state).where(jobs.c.id == job_id)
             ).scalar_one()
             return JobState(state)
-
-    def cancel_requested(self, job_id: str) -> bool:
-        """Whether the job was asked to stop."""
-        with self._database.read() as connection:
-            return bool(
-                connection.scalar(sa.select(jobs.c.cancel_requested).where(jobs.c.id == job_id))
-            )
 
     def set_config(self, job_id: str, changes: Mapping[str, Any]) -> None:
         """Add to what a job's record says of its configuration."""
@@ -222,175 +249,6 @@ class Jobs:
         """Remember that the engine's queue holds the job."""
         with self._database.write() as connection:
             connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(enqueued=True))
-
-    def not_enqueued(self) -> list[str]:
-        """Return the QUEUED jobs that the engine has not been told of, oldest first."""
-        with self._database.read() as connection:
-            return list(
-                connection.scalars(
-                    sa.select(jobs.c.id)
-                    .where(jobs.c.state == JobState.QUEUED.value, jobs.c.enqueued.is_(False))
-                    .order_by(jobs.c.number)
-                )
-            )
-
-    def enqueued(self) -> list[str]:
-        """Return the QUEUED jobs that the engine has been told of, oldest first."""
-        with self._database.read() as connection:
-            return list(
-                connection.scalars(
-                    sa.select(jobs.c.id)
-                    .where(jobs.c.state == JobState.QUEUED.value, jobs.c.enqueued.is_(True))
-                    .order_by(jobs.c.number)
-                )
-            )
-
-    def not_started(self) -> list[str]:
-        """Return the jobs that wait for their parents, oldest first."""
-        with self._database.read() as connection:
-            return list(
-                connection.scalars(
-                    sa.select(jobs.c.id)
-                    .where(jobs.c.state == JobState.NOT_STARTED.value)
-                    .order_by(jobs.c.number)
-                )
-            )
-
-    def waiting(self) -> int:
-        """Return how many jobs are NOT_STARTED or QUEUED."""
-        with self._database.read() as connection:
-            return connection.execute(
-                sa.select(sa.func.count())
-                .select_from(jobs)
-                .where(jobs.c.state.in_([s.value for s in _WAITING]))
-            ).scalar_one()
-
-    def get(self, job_id: str) -> JobRecord:
-        """Return a job; raises ``job.not_found``."""
-        found = self._select(sa.select(jobs).where(jobs.c.id == job_id))
-        if not found:
-            raise NotFound(
-                f"There is no job {job_id!r}",
-                code="job.not_found",
-                hint="List the jobs to see their ids.",
-            )
-        return found[0]
-
-    def page(
-        self,
-        *,
-        kind: JobKind | None = None,
-        state: JobState | None = None,
-        query_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[JobRecord]:
-        """Return a page of jobs, newest first; raises ``request.bad_cursor``."""
-        select = sa.select(jobs).order_by(jobs.c.number.desc()).limit(limit + 1)
-        if kind is not None:
-            select = select.where(jobs.c.kind == kind.value)
-        if state is not None:
-            select = select.where(jobs.c.state == state.value)
-        if query_id is not None:
-            select = select.where(jobs.c.query_id == query_id)
-        for key, value in (tags or {}).items():
-            select = select.where(
-                sa.exists().where(
-                    job_tags.c.job_id == jobs.c.id,
-                    job_tags.c.key == key,
-                    job_tags.c.value == value,
-                )
-            )
-        if cursor is not None:
-            if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-                raise InvalidRequest(
-                    f"{cursor!r} is not a cursor of this list",
-                    code="request.bad_cursor",
-                    hint="Pass the cursor of the page before, unchanged, or none.",
-                )
-            select = select.where(jobs.c.number < int(cursor))
-        numbers: dict[str, int] = {}
-        found = self._select(select, numbers)
-        more = len(found) > limit
-        items = found[:limit]
-        return Page(items, str(numbers[items[-1].id]) if more and items else None)
-
-    def newest_snapshot(self, graph_id: str) -> str | None:
-        """Return the snapshot of the newest job that read a graph's sources itself, and is DONE."""
-        kinds = (JobKind.ingest, JobKind.training_table, JobKind.prediction_table)
-        select = (
-            sa.select(jobs.c.number)
-            .where(
-                jobs.c.graph_id == graph_id,
-                jobs.c.state == JobState.DONE.value,
-                jobs.c.kind.in_([kind.value for kind in kinds]),
-            )
-            .order_by(jobs.c.number.desc())
-            .limit(_LOOKED_AT)
-        )
-        one = sa.select(jobs.c.config, jobs.c.result)
-        with self._database.read() as connection:
-            for number in connection.scalars(select).all():
-                row = connection.execute(one.where(jobs.c.number == number)).one()
-                # A job that was given a snapshot used one that may be older than others.
-                if row.config.get("snapshot_job_id") is None and row.result:
-                    return str(row.result["snapshot_id"])
-        return None
-
-    def _select(
-        self, select: sa.Select[Any], numbers: dict[str, int] | None = None
-    ) -> list[JobRecord]:
-        with self._database.read() as connection:
-            rows = connection.execute(select).all()
-            ids = [row.id for row in rows]
-            if numbers is not None:
-                numbers.update({row.id: row.number for row in rows})
-            stages = self._stages.of(ids)
-            tags: dict[str, dict[str, str]] = {i: {} for i in ids}
-            for row in connection.execute(sa.select(job_tags).where(job_tags.c.job_id.in_(ids))):
-                tags[row.job_id][row.key] = row.value
-            parents: dict[str, list[str]] = {i: [] for i in ids}
-            for row in connection.execute(
-                sa.select(job_parents).where(job_parents.c.job_id.in_(ids))
-            ):
-                parents[row.job_id].append(row.parent_id)
-            positions = self._positions(connection, rows)
-        return [
-            JobRecord(
-                id=row.id,
-                kind=JobKind(row.kind),
-                state=JobState(row.state),
-                query_id=row.query_id,
-                graph_id=row.graph_id,
-                config=row.config,
-                result=row.result,
-                error=row.error,
-                tags=tags[row.id],
-                created_at=row.created_at,
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                stages=tuple(stages[row.id]),
-                cancel_requested=row.cancel_requested,
-                parents=tuple(parents[row.id]),
-                attempts=row.attempts,
-                position=positions.get(row.id),
-            )
-            for row in rows
-        ]
-
-    @staticmethod
-    def _positions(connection: sa.Connection, rows: Iterable[sa.Row[Any]]) -> dict[str, int]:
-        """Return each waiting job's place in the queue: 1 + the waiting jobs posted before it."""
-        waiting = {row.id for row in rows if row.state in _WAITING}
-        if not waiting:
-            return {}
-        order = connection.scalars(
-            sa.select(jobs.c.id)
-            .where(jobs.c.state.in_([s.value for s in _WAITING]))
-            .order_by(jobs.c.number)
-        )
-        return {j: place for place, j in enumerate(order, start=1) if j in waiting}
 
     @staticmethod
     def _put_tags(connection: sa.Connection, job_id: str, tags: Mapping[str, str]) -> None:

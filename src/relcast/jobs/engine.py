@@ -3,20 +3,27 @@
 The catalog is the truth about jobs; DBOS holds the queue and the results of finished steps. A job's
 workflow has the job's id, so that telling DBOS twice is telling it once. DBOS is one per process;
 so is the engine. Only the MIT-licensed core of DBOS is used, and JSON is its only serializer.
+
+How many jobs run at once is counted in the catalog, where a job begins. The queue of DBOS has that
+bound too, which spares workers to take what may not begin; but it counts and takes in two
+transactions, and two workers that look in the same instant may both take.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from collections import deque
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from relcast.catalog import JobKind, JobState
 from relcast.core.errors import Conflict, UserError
@@ -41,6 +48,7 @@ _MEND_SECONDS = 30.0
 _MOST_ATTEMPTS = 5
 _UNDER_WAY = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
 _LEAVE_SECONDS = 20.0
+_PATIENCE_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 _working: Engine | None = None
@@ -57,6 +65,8 @@ class Engine:
         self._leaving = threading.Event()
         self._news = threading.Event()
         self._sweeper: threading.Thread | None = None
+        self._given_back: deque[str] = deque()
+        self._behind: dict[str, float] = {}  # jobs that give way, and until when they do
         self._busy = 0
         self._idle = threading.Condition()
 
@@ -120,19 +130,48 @@ class Engine:
 
     def perform(self, job_id: str) -> str:
         """Run a job to its end; the body of every workflow. Return how it ended, for the log."""
-        if self._slot is None:
+        slot = self._slot
+        if slot is None or self._leaving.is_set():
             raise RunReleased
-        attempt = self._catalog.jobs.claim(job_id, self._slot.name)
-        if attempt is None:
-            return "not queued"  # cancelled while it waited, or ended before a crash
         with self._idle:
             self._busy += 1
         try:
-            return self._perform(job_id, attempt)
+            attempt = self._claim(job_id, slot.name)
+            if attempt is None:
+                return "not queued"  # cancelled while it waited, or ended before a crash
+            ended = self._perform(job_id, attempt)
+            # Before DBOS hands out the next: what waited for this job may be older.
+            with suppress(SQLAlchemyError):  # the sweeper does it again
+                self._admit()
+            return ended
         finally:
             with self._idle:
                 self._busy -= 1
                 self._idle.notify_all()
+
+    def _claim(self, job_id: str, worker: str) -> int | None:
+        """Begin a job; return the number of its attempt, or None when it is not queued any more.
+
+        Where every slot is taken the job goes back to the queue, at its place, and ``RunReleased``
+        is raised. So it does where an older one is queued, which another worker takes up in the
+        same instant; but only for two seconds, for that one may be in nobody's hands.
+        """
+        now = time.monotonic()
+        claimed = self._catalog.jobs.claim(
+            job_id,
+            worker,
+            at_once=self._platform.settings.jobs_at_once,
+            in_order=now < self._behind.setdefault(job_id, now + _PATIENCE_SECONDS),
+        )
+        if claimed != "behind":
+            del self._behind[job_id]
+        if isinstance(claimed, int):
+            return claimed
+        if claimed == "not queued":
+            return None
+        # Not resumed here: inside a workflow DBOS would take that for one of the workflow's steps.
+        self._given_back.append(str(DBOS.workflow_id))
+        raise RunReleased
 
     def _perform(self, job_id: str, attempt: int) -> str:
         jobs = self._catalog.jobs
@@ -183,10 +222,12 @@ class Engine:
                 return
             try:
                 self._admit()
+                self._return()
                 self._enqueue()
                 if time.monotonic() >= reap_at:
                     reap_at = time.monotonic() + _REAP_SECONDS
                     self._reap()
+                    self._mend(self._platform.settings.jobs_at_once)
                 if time.monotonic() >= mend_at:
                     mend_at = time.monotonic() + _MEND_SECONDS
                     self._mend()
@@ -208,27 +249,34 @@ class Engine:
             elif all(p.state is JobState.DONE for p in parents):
                 jobs.move(job_id, JobState.QUEUED)
 
+    def _return(self) -> None:
+        """Give workflows that found no slot back to the queue of DBOS, at the place they had."""
+        while self._given_back:
+            DBOS.resume_workflow(self._given_back[0], queue_name=_QUEUE)
+            self._given_back.popleft()
+
     def _enqueue(self) -> None:
         """Tell DBOS of the queued jobs that it has not heard of."""
         for job_id in self._catalog.jobs.not_enqueued():
             self._tell(job_id, job_id)
             self._catalog.jobs.mark_enqueued(job_id)
 
-    def _mend(self) -> None:
+    def _mend(self, most: int | None = None) -> None:
         """Tell DBOS anew of queued jobs that its database lost or holds for other workflows.
 
         That is so after the engine's database was removed, after an upgrade that changed the
         workflows, or when the catalog could not be reached as a job was to begin. Such a job starts
-        from its first step.
+        from its first step. ``most`` looks at the first so many only.
         """
-        for job_id in self._catalog.jobs.enqueued():
-            status = DBOS.get_workflow_status(job_id)
-            if status is None:
-                self._tell(job_id, job_id)
-            elif status.app_version != _WORKFLOWS or status.status not in _UNDER_WAY:
-                self._tell(
-                    job_id, f"{job_id}.{_WORKFLOWS}.{self._catalog.jobs.get(job_id).attempts}"
-                )
+        for job_id in self._catalog.jobs.enqueued()[:most]:
+            for again in itertools.count():
+                workflow_id = f"{job_id}.{_WORKFLOWS}.{again}" if again else job_id
+                status = DBOS.get_workflow_status(workflow_id)
+                if status is None:
+                    self._tell(job_id, workflow_id)
+                    break
+                if status.app_version == _WORKFLOWS and status.status in _UNDER_WAY:
+                    break
 
     def _tell(self, job_id: str, workflow_id: str) -> None:
         DBOS.enqueue_workflow_with_options(
@@ -237,6 +285,8 @@ class Engine:
                 "queue_name": _QUEUE,
                 "workflow_id": workflow_id,
                 "app_version": _WORKFLOWS,
+                # Oldest first, also where a job waited for another before it could be queued.
+                "priority": self._catalog.jobs.number(job_id),
             },
             job_id,
         )
