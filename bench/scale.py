@@ -136,6 +136,8 @@ def measure(orders: int) -> dict[str, object]:
         def lap(stage: str) -> None:
             nonlocal clock
             seconds[stage] = time.perf_counter() - clock
+            said = f"{orders:,} orders: {stage} {seconds[stage]:.1f} s, peak {_peak():,} MiB"
+            print(said, file=sys.stderr, flush=True)
             clock = time.perf_counter()
 
         ingested = steps.ingest(steps.IngestSpec(store, graph.to_json(), sources, threads))
