@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.errors import InvalidRequest, RelcastError
+from relcast.core.errors import InvalidRequest
 from relcast.core.progress import SILENT, Progress
 from relcast.core.schema import Graph, TaskType
-from relcast.learners.bundle import Bundle, broken, read_bundle, write_bundle
 from relcast.learners.certificate import Certificate
-from relcast.learners.contenders import unpack
 from relcast.learners.evaluation import Evaluation
 from relcast.learners.explaining.cohorts import Cohort
 from relcast.learners.importance import Importance
 from relcast.learners.leaderboard import Entry
 from relcast.learners.metrics import is_ranked
 from relcast.learners.plan import ModelPlan
+from relcast.learners.predicting import item_rows, score_in_parts
 from relcast.learners.protocol import (
     Asked,
     Contributions,
     Predictor,
-    Quantiles,
-    Ranked,
     Ranker,
     Reason,
-    Said,
     Target,
     is_ranker,
 )
-from relcast.learners.scores import Scores, make_scores, to_output
+from relcast.learners.score_summary import ScoreSummary
+from relcast.learners.scores import Scores, to_output
 from relcast.learners.serving import check_schema
+from relcast.learners.stored import load_model, save_model
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,20 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["FittedModel", "Keyed"]
 
 Index = npt.NDArray[np.int64]
-
-_CHUNK = 100_000
-_RANKED_CHUNK = 10_000
-_DEFAULT_K = 10
-_MOST_LEVELS = 99
-_MOST_K = 1_000
-_NAMED = frozenset(
-    {
-        TaskType.MULTICLASS_CLASSIFICATION,
-        TaskType.MULTILABEL_CLASSIFICATION,
-        TaskType.MULTILABEL_RANKING,
-    }
-)
-_HOLDOUT = "holdout.parquet"
 
 
 class Keyed(Protocol):
@@ -116,27 +99,17 @@ class FittedModel:
         """Whether it orders items instead of giving values."""
         return is_ranked(self.task_type)
 
+    @property
+    def one_number(self) -> bool:
+        """Whether it says one number of each example: a probability, or a value."""
+        return self.task_type in (TaskType.BINARY_CLASSIFICATION, TaskType.REGRESSION)
+
     def item_rows(self, relations: Relations, items: Sequence[Any]) -> Index:
         """Return what ``among`` takes for keys of the item table, or for classes.
 
         Raises ``predict.unknown_item`` for what is neither.
         """
-        import pyarrow as pa
-
-        if self.target.items is not None:
-            table = relations.table(self.target.items)
-            rows = table.key_index(pa.array(list(items), table.keys().type)).astype(np.int64)
-        else:
-            place = {name: number for number, name in enumerate(self.target.classes or ())}
-            rows = np.array([place.get(item, -1) for item in items], dtype=np.int64)
-        unknown = [item for item, row in zip(items, rows.tolist(), strict=True) if row < 0]
-        if unknown:
-            raise InvalidRequest(
-                f"There is no item {unknown[0]!r} to rank",
-                code="predict.unknown_item",
-                hint="Name keys of the table whose rows are listed, or classes of the model.",
-            )
-        return rows
+        return item_rows(self, relations, items)
 
     @property
     def metrics(self) -> Evaluation:
@@ -155,7 +128,7 @@ class FittedModel:
         threads: int = 1,
         progress: Progress = SILENT,
     ) -> Scores:
-        """Score every example; never a sample, in chunks of bounded memory.
+        """Score every example; never a sample. ``predict_in_parts`` bounds the memory.
 
         Args:
             relations: Arrays of any snapshot with the same columns.
@@ -171,70 +144,35 @@ class FittedModel:
         Raises ``model.schema_changed`` when a column that the model reads changed its type,
         ``predict.bad_k``, ``predict.not_ranked`` and ``predict.no_quantiles``.
         """
-        asked = self.asked(relations, entity, anchor)
-        wanted = self._length(k, among)
-        self._check_levels(levels)
-        parts: list[Said] = []
-        spread = []
-        size = _RANKED_CHUNK if is_ranker(self.predictor) else _CHUNK
-        with progress.stage("Predicting", total=len(asked), unit="rows") as stage:
-            for begin in range(0, max(1, len(asked)), size):
-                part = asked.take(slice(begin, begin + size))
-                if is_ranker(self.predictor):
-                    said: Said = self.predictor.rank(
-                        relations, part, k=wanted, among=among, threads=threads
-                    )
-                else:
-                    said = self._values(relations, part, threads)
-                parts.append(said)
-                if levels and isinstance(self.predictor, Quantiles):
-                    found = self.predictor.quantiles(
-                        relations, part, levels=tuple(levels), threads=threads
-                    )
-                    spread.append(found)
-                stage.update(begin + len(part), len(asked))
-        scores = make_scores(
-            relations, self.query, self.target, asked.entity, asked.anchor, _joined(parts)
-        )
-        if spread:
-            return replace(scores, levels=tuple(levels), quantiles=np.concatenate(spread))
-        return scores
-
-    def _values(self, relations: Relations, asked: Asked, threads: int) -> Any:
-        return cast("Predictor", self.predictor).predict(relations, asked, threads=threads)
-
-    def _length(self, k: int | None, among: Index | None) -> int:
-        """Return how long the lists of a ranking are to be."""
-        if not is_ranked(self.task_type):
-            if k is not None or among is not None:
-                raise InvalidRequest(
-                    f"A model of {self.task_type.value} does not rank items",
-                    code="predict.not_ranked",
-                    hint="Give k and items to models of RANK TOP queries only.",
-                )
-            return 0
-        wanted = k if k is not None else (self.target.top or _DEFAULT_K)
-        if not 1 <= wanted <= _MOST_K:
-            raise InvalidRequest(
-                f"k is {wanted}",
-                code="predict.bad_k",
-                hint=f"Ask for 1 to {_MOST_K:,} items an entity.",
+        return Scores.joined(
+            self.predict_in_parts(
+                relations, entity, anchor,
+                k=k, among=among, levels=levels, threads=threads, progress=progress,
             )
-        return wanted
+        )  # fmt: skip
 
-    def _check_levels(self, levels: Sequence[float]) -> None:
-        if not levels:
-            return
-        ascending = all(low < high for low, high in pairwise((0.0, *levels, 1.0)))
-        if isinstance(self.predictor, Quantiles) and ascending and len(levels) <= _MOST_LEVELS:
-            return
-        learner = self.predictor.name
-        raise InvalidRequest(
-            f"{learner} has no quantiles at {', '.join(f'{v:g}' for v in levels)}",
-            code="predict.no_quantiles",
-            hint="Levels lie between 0 and 1 in ascending order, and only models of numbers whose "
-            "learner has quantiles give them.",
-        )
+    def predict_in_parts(
+        self,
+        relations: Relations,
+        entity: Index,
+        anchor: Index | None,
+        *,
+        k: int | None = None,
+        among: Index | None = None,
+        levels: Sequence[float] = (),
+        threads: int = 1,
+        progress: Progress = SILENT,
+    ) -> Iterator[Scores]:
+        """Yield the same scores some examples at a time, in order, in bounded memory.
+
+        So many that four million numbers are said at once, at most: 666 examples of 6,000 classes.
+        Of no examples, empty scores are the one part.
+        """
+        asked = self.asked(relations, entity, anchor)
+        return score_in_parts(
+            self, relations, asked,
+            k=k, among=among, levels=levels, threads=threads, progress=progress,
+        )  # fmt: skip
 
     def explain(
         self,
@@ -325,28 +263,9 @@ class FittedModel:
 
     def score_summary(self, scores: Scores) -> dict[str, Any]:
         """Return JSON-ready figures of a batch of scores: rows, and how they are spread."""
-        if not len(scores):
-            return {"rows": 0}
-        classes = self.target.classes or ()
-        if self.task_type is TaskType.MULTICLASS_CLASSIFICATION:
-            share = np.bincount(scores.values.argmax(axis=1), minlength=len(classes))
-            return {"rows": len(scores), "predicted": _counted(classes, share)}
-        if self.task_type is TaskType.MULTILABEL_CLASSIFICATION:
-            share = (scores.values >= 0.5).sum(axis=0)
-            return {"rows": len(scores), "predicted": _counted(classes, share)}
-        if scores.items is not None:
-            named = np.unique(scores.items[scores.items >= 0])
-            return {"rows": len(scores), "items": len(named), "k": int(scores.items.shape[1])}
-        places = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
-        at = np.quantile(scores.values, places)
-        summary = {
-            "rows": len(scores),
-            "mean": float(scores.values.mean()),
-            "quantiles": {str(p): float(v) for p, v in zip(places, at, strict=True)},
-        }
-        if scores.values.ndim == 2:
-            summary["steps"] = [float(v) for v in scores.values.mean(axis=0)]
-        return summary
+        found = ScoreSummary()
+        found.add(scores)
+        return found.to_json()
 
     def summary(self) -> dict[str, Any]:
         """Return JSON-ready figures and lineage: what a job stores as its result."""
@@ -379,32 +298,7 @@ class FittedModel:
 
     def save(self, path: Path) -> None:
         """Write the bundle directory ``path``: a reader sees the old one or the new one, whole."""
-        import pyarrow.parquet as pq
-
-        packed = self.predictor.pack()
-        classes = self.target.classes
-        content = {
-            "task_type": self.task_type.value,
-            "classes": None if classes is None else list(classes),
-            "horizon": self.target.horizon,
-            "items": self.target.items,
-            "top": self.target.top,
-            "query": self.query.text,
-            "graph": self.graph.to_json(),
-            "snapshot_id": self.snapshot_id,
-            "plan": self.plan.to_json(),
-            "predictor": packed.config,
-            "evaluation": self.evaluation.to_json(),
-            "leaderboard": [entry.to_json() for entry in self.leaderboard],
-            "importance": self.importance.to_json(),
-            "cohorts": [cohort.to_json() for cohort in self.cohorts],
-            "certificate": self.certificate.to_json(),
-            "lineage": dict(self.lineage),
-            "warnings": list(self.warnings),
-        }
-        holdout = self.holdout
-        writers = {} if holdout is None else {_HOLDOUT: lambda at: pq.write_table(holdout, at)}
-        write_bundle(Path(path), content, packed.arrays, packed.texts, writers)
+        save_model(self, Path(path))
 
     @classmethod
     def load(cls, path: Path) -> FittedModel:
@@ -412,80 +306,7 @@ class FittedModel:
 
         Raises ``model.not_found``, ``model.newer_bundle`` and ``model.broken_bundle``.
         """
-        bundle = read_bundle(Path(path))
-        try:
-            return _unpack(cls, bundle)
-        except RelcastError as error:
-            if error.code.startswith("model."):
-                raise
-            raise broken(bundle.path, error.message) from error
-        except (
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            IndexError,
-            OverflowError,
-            RecursionError,
-        ) as error:
-            raise broken(bundle.path, f"{type(error).__name__}: {error}") from error
-
-
-def _unpack(kind: type[FittedModel], bundle: Bundle) -> FittedModel:
-    import pyarrow.parquet as pq
-
-    from relcast.pql import check
-
-    content = bundle.content
-    classes = content["classes"]
-    task_type = TaskType(content["task_type"])
-    target = Target(
-        task_type,
-        None if classes is None else tuple(classes),
-        int(content["horizon"]),
-        content["items"],
-        content["top"],
-    )
-    if (task_type in _NAMED) != (target.classes is not None):
-        raise ValueError("classes and task type do not fit")
-    graph = Graph.from_json(content["graph"])
-    # How many values a column has decides between two and many classes; a plan may have made a
-    # forecast of a number. The manifest remembers both.
-    length = target.horizon if task_type is TaskType.FORECASTING else None
-    query = replace(check(content["query"], graph, forecast_length=length), task_type=task_type)
-    texts = {name: bundle.text(name) for name in bundle.names() if name.endswith(".txt")}
-    predictor = unpack(content["predictor"], bundle.arrays(), texts, target)
-    holdout = pq.read_table(bundle.file(_HOLDOUT)) if _HOLDOUT in bundle.names() else None
-    return kind(
-        target=target,
-        query=query,
-        graph=graph,
-        snapshot_id=str(content["snapshot_id"]),
-        plan=ModelPlan.from_json(content["plan"]),
-        predictor=predictor,
-        evaluation=Evaluation.from_json(content["evaluation"]),
-        leaderboard=tuple(Entry.from_json(entry) for entry in content["leaderboard"]),
-        importance=Importance.from_json(content["importance"]),
-        cohorts=tuple(Cohort.from_json(cohort) for cohort in content.get("cohorts", ())),
-        certificate=Certificate.from_json(content["certificate"]),
-        lineage=content["lineage"],
-        warnings=tuple(content["warnings"]),
-        holdout=holdout,
-    )
-
-
-def _joined(parts: Sequence[Said]) -> Said:
-    ranked = [part for part in parts if isinstance(part, Ranked)]
-    if ranked:
-        return Ranked(
-            np.concatenate([part.items for part in ranked]),
-            np.concatenate([part.scores for part in ranked]),
-        )
-    return np.concatenate([part for part in parts if not isinstance(part, Ranked)])
-
-
-def _counted(classes: Sequence[Any], count: npt.NDArray[Any]) -> dict[str, int]:
-    return {str(name): int(n) for name, n in zip(classes, count, strict=True)}
+        return load_model(cls, Path(path))
 
 
 def _spread(found: Contributions, there: Index, rows: int) -> Contributions:

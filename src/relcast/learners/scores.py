@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,26 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.entity)
+
+    @classmethod
+    def joined(cls, parts: Iterable[Scores]) -> Scores:
+        """Return the scores of several, at least one, one after another."""
+        every = list(parts)
+        first = every[0]
+
+        def of(name: str) -> Any:
+            found = [getattr(part, name) for part in every]
+            return None if found[0] is None else np.concatenate(found)
+
+        return replace(
+            first,
+            entity=of("entity"),
+            anchor=of("anchor"),
+            values=of("values"),
+            items=of("items"),
+            steps=of("steps"),
+            quantiles=of("quantiles"),
+        )
 
     def take(self, rows: Index) -> Scores:
         """Return the scores of the chosen examples."""

@@ -6,6 +6,7 @@ from relcast.outputs.files import (
     csv_of,
     read_first_rows,
     read_reasons,
+    write_parts,
     write_reasons,
     write_table,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "csv_of",
     "read_first_rows",
     "read_reasons",
+    "write_parts",
     "write_reasons",
     "write_table",
 ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "csv_of",
     "read_first_rows",
     "read_reasons",
+    "write_parts",
     "write_reasons",
     "write_table",
 ]
@@ -87,6 +88,27 @@ def write_table(table: pa.Table, path: Path) -> tuple[Path, ...]:
 
             csv.write_csv(table, temporary)
     return (path,)
+
+
+def write_parts(parts: Iterable[pa.Table], path: Path) -> tuple[int, tuple[str, ...]]:
+    """Write tables of one schema, at least one, as one Parquet file; one is held at a time.
+
+    Returns how many rows there are, and the names of the columns.
+    """
+    import pyarrow.parquet as pq
+
+    rows, columns = 0, ()
+    with atomic_path(path) as temporary, ExitStack() as open_:
+        writer: pq.ParquetWriter | None = None
+        for part in parts:
+            if writer is None:
+                columns = tuple(part.column_names)
+                made = pq.ParquetWriter(temporary, part.schema, compression="zstd")
+                writer = open_.enter_context(made)
+            writer.write_table(part)
+            rows += part.num_rows
+        open_.close()  # the footer is written before the file is flushed and renamed
+    return rows, columns
 
 
 def read_first_rows(path: Path, limit: int) -> tuple[pa.Table, int]:

@@ -103,6 +103,9 @@ class Model:
         ``levels`` are quantiles that are wanted too. ``num_classes`` bounds the classes of an
         entity, ``threshold`` decides what is predicted true.
         """
+        import pyarrow as pa
+
+        from relcast.learners.scores import to_output
         from relcast.tasks import make_prediction_table, prediction_table_from_rows
 
         source = data or self.query.data
@@ -116,7 +119,7 @@ class Model:
             table = prediction_table_from_rows(
                 source.snapshot, source.relations, checked, arrow_rows(rows)
             )
-        scores = self.fitted.predict(
+        parts = self.fitted.predict_in_parts(
             source.relations,
             table.entity,
             table.anchor,
@@ -126,8 +129,13 @@ class Model:
             threads=threads,
             progress=listener(progress),
         )
-        output = self.fitted.to_output(scores, table, threshold=threshold, num_classes=num_classes)
-        return Predictions(output, table, self, source)
+        # Of many classes the best few may be wanted only: what is said of all is not kept.
+        keys, outputs, begin = table.keys(), [], 0
+        for part in parts:
+            own = keys.slice(begin, len(part))
+            begin += len(part)
+            outputs.append(to_output(part, own, threshold=threshold, num_classes=num_classes))
+        return Predictions(pa.concat_tables(outputs), table, self, source)
 
     def explain(
         self,

@@ -9,7 +9,7 @@ outputs under a temporary name and rename them, so that a killed step leaves not
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ from relcast.pipeline.specs import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from relcast.pipeline.opened import Opened
     from relcast.pql import CheckedQuery
     from relcast.relations import Relations
     from relcast.snapshots import Snapshot
@@ -253,14 +254,16 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
     import numpy as np
 
     from relcast.learners import FittedModel
-    from relcast.outputs import write_reasons, write_table
+    from relcast.learners.score_summary import ScoreSummary
+    from relcast.learners.scores import Scores
+    from relcast.outputs import write_parts, write_reasons
     from relcast.tasks import PredictionTable
 
     began = time.perf_counter()
     snapshot, relations, query = _open(spec.store, spec.snapshot_id, spec.query)
     table = PredictionTable.load(Path(spec.prediction_table), snapshot, relations, query)
     model = FittedModel.load(Path(spec.model))
-    scores = model.predict(
+    parts: Iterable[Scores] = model.predict_in_parts(
         relations,
         table.entity,
         table.anchor,
@@ -270,13 +273,23 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
         threads=spec.threads,
         progress=progress,
     )
-    if spec.highest_first and scores.values.ndim == 1:
+    if spec.highest_first and model.one_number:
+        scores = Scores.joined(parts)
         order = np.argsort(-scores.values, kind="stable")
-        table, scores = table.take(order), scores.take(order)
-    rows = model.to_output(scores, table, threshold=spec.threshold, num_classes=spec.num_classes)
+        table, parts = table.take(order), [scores.take(order)]
+    summary = ScoreSummary()
+
+    def outputs() -> Iterator[pa.Table]:
+        begin = 0
+        for part in parts:
+            own = table.take(np.arange(begin, begin + len(part)))
+            begin += len(part)
+            summary.add(part)
+            yield model.to_output(part, own, threshold=spec.threshold, num_classes=spec.num_classes)
+
     out = Path(spec.out)
+    rows, columns = write_parts(outputs(), out / "predictions.parquet")
     with progress.stage("Writing", unit="files") as stage:
-        write_table(rows, out / "predictions.parquet")
         reasons = None
         if spec.reasons > 0:
             first = slice(0, spec.reason_rows)
@@ -289,29 +302,33 @@ def predict(spec: PredictSpec, progress: Progress = SILENT) -> PredictResult:
             )
             write_reasons(explained, table.keys()[first].to_pylist(), out / "reasons.json")
             reasons = "reasons.json"
-        stage.update(1, 1, detail=f"{rows.num_rows:,} rows")
+        stage.update(1, 1, detail=f"{rows:,} rows")
     return PredictResult(
         path=spec.out,
         files=("predictions.parquet",),
-        columns=tuple(rows.column_names),
+        columns=columns,
         num_entities=len(table.entity),
         reasons=reasons,
-        summary=model.score_summary(scores),
+        summary=summary.to_json(),
         elapsed_seconds=time.perf_counter() - began,
     )
 
 
-def explain(spec: ExplainSpec, progress: Progress = SILENT) -> ExplainResult:
-    """Explain one entity's score. Stage: ``Predicting``, in steps."""
-    from relcast.learners import FittedModel
+def explain(
+    spec: ExplainSpec, progress: Progress = SILENT, opened: Opened | None = None
+) -> ExplainResult:
+    """Explain one entity's score. Stage: ``Predicting``, in steps.
+
+    ``opened`` keeps the model and the snapshot open for the next question.
+    """
     from relcast.pipeline.explaining import explain as explained
-    from relcast.relations import build
-    from relcast.snapshots import SnapshotStore
+    from relcast.pipeline.opened import Opened
 
     began = time.perf_counter()
+    opened = opened or Opened()
     with progress.stage("Predicting", total=2, unit="steps") as stage:
-        model = FittedModel.load(Path(spec.model))
-        relations = build(SnapshotStore(Path(spec.store)).open(spec.snapshot_id))
+        model = opened.model(spec.model)
+        relations = opened.relations(spec.store, spec.snapshot_id)
         stage.update(1, detail="explaining")
         found = explained(
             model,

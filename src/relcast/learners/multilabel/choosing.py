@@ -70,18 +70,6 @@ class Yardstick:
         value = self.measure(raw)
         return -value if is_greater_better(self.metric) else value
 
-    def average_precision(self, number: int, raw: Float) -> float:
-        """Return the average precision of one class, of its scores float64[n]."""
-        lists = self.fold.lists
-        if lists is None:
-            label = (self.fold.label == number).astype(np.float64)
-        else:
-            label = np.zeros(len(self.fold))
-            rows = np.repeat(np.arange(len(lists)), lists.lengths)
-            label[rows[lists.values == number]] = 1.0
-        metrics = metrics_of(TaskType.BINARY_CLASSIFICATION, label, raw)
-        return metrics.compute(("ap",))["ap"]
-
     def _of(self, truth: Float | Lists, said: Float) -> float:
         return metrics_of(self.target.task_type, truth, said).compute((self.metric,))[self.metric]
 

@@ -211,11 +211,15 @@ def sample_pairs(ground: Ground, most: int, seed: int) -> Pairs:
 
 
 def all_pairs(ground: Ground, most: int) -> tuple[Values, Index]:
-    """Return every class of some examples, float32[m * classes, columns], and which examples."""
+    """Return every class of some examples, float32[m * classes, columns], and which examples.
+
+    About ``most`` pairs, an equal share of every chunk's examples.
+    """
     width = ground.evidence.width
-    parts, places, left = [], [], max(1, most // width)
+    parts, places = [], []
+    share = min(1.0, most / max(1, width * len(ground.fold)))
     for rows, seen in ground.chunks():
-        take = rows[: max(1, left // _FOLDS)]
+        take = rows[: max(1, int(share * len(rows)))]
         part = np.repeat(np.arange(len(take)), width)
         number = np.tile(np.arange(width), len(take))
         parts.append(pair_matrix(ground.evidence, seen, part, number))
