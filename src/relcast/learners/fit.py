@@ -15,6 +15,7 @@ from relcast.learners.contenders import (
     later_baselines,
 )
 from relcast.learners.deadline import Deadline
+from relcast.learners.features.memory import remembering
 from relcast.learners.folds import make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
@@ -65,18 +66,19 @@ def fit(
     folds = make_folds(table.examples, asked, chosen.regime, use_weights=chosen.use_weights)
     learners = families(folds.target, chosen)
     total = max(1, chosen.budget().experiments * len(learners)) + 1
-    with progress.stage("Training", total=total, unit="trials") as stage:
-        board = Board(relations, asked, folds, chosen, stage)
-        try:
-            _fill(board, learners)
-        except (Cancelled, KeyboardInterrupt):
-            if chosen.on_stop != "publish" or not board.baselines:
-                raise
-            board.hush()
-            board.notes.append("The fit was stopped: what was best by then is published.")
-            progress = SILENT
-    with progress.stage("Evaluation", total=5, unit="steps") as stage:
-        return publish(board, table.snapshot_id, stage)
+    with remembering(relations):  # what one learner computed the next one reads
+        with progress.stage("Training", total=total, unit="trials") as stage:
+            board = Board(relations, asked, folds, chosen, stage)
+            try:
+                _fill(board, learners)
+            except (Cancelled, KeyboardInterrupt):
+                if chosen.on_stop != "publish" or not board.baselines:
+                    raise
+                board.hush()
+                board.notes.append("The fit was stopped: what was best by then is published.")
+                progress = SILENT
+        with progress.stage("Evaluation", total=5, unit="steps") as stage:
+            return publish(board, table.snapshot_id, stage)
 
 
 def _fill(board: Board, learners: Sequence[Family]) -> None:

@@ -1,35 +1,32 @@
-"""The linear learner: ridge, logistic and multinomial regression on point-in-time features.
+"""The linear learner: ridge, median, logistic and multinomial regression on point-in-time features.
 
 It sees the same features as trees do and errs elsewhere, so that a blend of both is better than
-each. The penalty is chosen on the newest part of the training rows and on validation.
+each. Loss and penalty are chosen on the newest part of the training rows and on validation.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import TaskType
-from relcast.learners.calibration import Calibration, choose_calibration
+from relcast.learners.calibration import choose_calibration
 from relcast.learners.classes import ClassMap
 from relcast.learners.design import Design
 from relcast.learners.learner import Trained, Trial, Work
+from relcast.learners.linear_fits import Bench, Way, ways_of
+from relcast.learners.linear_model import LinearFan, LinearModel, unpack
 from relcast.learners.metrics import is_greater_better, metrics_of
-from relcast.learners.protocol import Asked, Contributions, Fold, Packed, Target
-from relcast.learners.reasons import chunks, explained
+from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
-from relcast.learners.shrinkage import Weights, fit_logistic, fit_softmax, fit_squares
 from relcast.learners.spread import Spread
 from relcast.learners.staleness import aged
-
-if TYPE_CHECKING:
-    from relcast.learners.features import FeatureSet
-    from relcast.relations import Relations
+from relcast.learners.support import clocks
 
 __all__ = ["LinearFan", "LinearModel", "train", "unpack"]
 
@@ -37,173 +34,14 @@ Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
 
-_PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
-"""Per training row, strongest first."""
-
 _MOST_CELLS = 20_000_000
 _MOST_FEATURES = 400
 _NEWEST = 0.25
-_LARGEST = float(np.finfo(np.float64).max)
-
-
-@dataclass(frozen=True)
-class LinearModel:
-    """Slopes on standardised columns, then the task's link.
-
-    Attributes:
-        slopes: float64[d, outputs].
-        intercepts: float64[outputs]: the raw score of the mean training row.
-        classes: Of a multiclass task, which classes have an output.
-    """
-
-    name: str
-    target: Target
-    features: FeatureSet
-    design: Design
-    slopes: Float
-    intercepts: Float
-    calibration: Calibration = field(default_factory=Calibration)
-    classes: ClassMap | None = None
-
-    def raw(self, values: Values) -> Float:
-        """Return raw scores of a matrix float32[n, f]: float64[n], or float64[n, outputs]."""
-        found = self._sums(self.design.apply(values))
-        if self.classes is not None:
-            return np.asarray(found)
-        return np.clip(found[:, 0], -_LARGEST, _LARGEST)
-
-    def _sums(self, columns: Float) -> Float:
-        """Return slopes times columns and the intercepts, float64[n, outputs].
-
-        Row by row, and not as one product of matrices, whose last digits depend on how many rows
-        are asked together: an entity scores the same alone as in any batch.
-        """
-        ordered = np.ascontiguousarray(columns)
-        sums = [(ordered * slope).sum(axis=1) for slope in self.slopes.T]
-        return np.stack(sums, axis=1) + self.intercepts
-
-    def link(self, raw: Float) -> Float:
-        """Turn raw scores into probabilities or values."""
-        if self.target.task_type is TaskType.BINARY_CLASSIFICATION:
-            return self.calibration.apply(raw)
-        return raw if self.classes is None else self.classes.probabilities(raw)
-
-    def matrix(self, relations: Relations, asked: Asked, threads: int) -> Values:
-        """Compute the features of examples, float32[n, f]."""
-        found = self.features.compute(
-            relations, asked.entity, asked.anchor, known=asked.known, threads=threads
-        )
-        values: Values = found.values
-        return values
-
-    def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
-        parts = [
-            self.link(self.raw(self.matrix(relations, asked.take(rows), threads)))
-            for rows in chunks(len(asked), 4 * len(self.features.features))
-        ]
-        if not parts:
-            return np.zeros((0, self.target.width) if self.classes is not None else 0)
-        return np.concatenate(parts)
-
-    def explain(
-        self,
-        relations: Relations,
-        asked: Asked,
-        *,
-        top: int,
-        threads: int,
-        output: Index | None = None,
-    ) -> Contributions:
-        """Return slope times column, added up by feature: exact, and zero for the mean row."""
-
-        def moved(rows: slice) -> tuple[Values, Float, Float, Float]:
-            values = self.matrix(relations, asked.take(rows), threads)
-            columns = self.design.apply(values)
-            raw = self._sums(columns)
-            at = np.zeros(len(raw), dtype=np.int64)
-            if self.classes is not None:
-                chosen = None if output is None else output[rows]
-                at = self.classes.explained(raw, chosen)
-            each = columns * self.slopes[:, at].T
-            parts = self.design.gathered(each, len(self.features.features))
-            return values, parts, raw[np.arange(len(raw)), at], self.intercepts[at]
-
-        return explained(self.features.features, len(asked), moved, top=top, outputs=1)
-
-    def pack(self) -> Packed:
-        config = {
-            "kind": "linear",
-            "name": self.name,
-            "calibration": self.calibration.to_json(),
-            "features": self.features.to_json(),
-        }
-        arrays = {**self.design.arrays(), "slopes": self.slopes, "intercepts": self.intercepts}
-        if self.classes is not None:
-            arrays |= self.classes.arrays()
-        return Packed(config, arrays, {})
-
-
-@dataclass(frozen=True)
-class LinearFan(LinearModel):
-    """A linear model of a number that also says how sure it is."""
-
-    spread: Spread = field(kw_only=True)
-
-    @classmethod
-    def of(cls, model: LinearModel, spread: Spread) -> LinearFan:
-        """Return the same model with a spread."""
-        parts = {each.name: getattr(model, each.name) for each in fields(LinearModel)}
-        return cls(**parts, spread=spread)
-
-    def quantiles(
-        self, relations: Relations, asked: Asked, *, levels: Sequence[float], threads: int
-    ) -> Float:
-        said = self.predict(relations, asked, threads=threads)
-        return self.spread.around(said, levels)
-
-    def pack(self) -> Packed:
-        packed = super().pack()
-        return Packed(packed.config, {**packed.arrays, **self.spread.arrays()}, packed.texts)
-
-
-def unpack(
-    config: Mapping[str, Any],
-    arrays: Mapping[str, npt.NDArray[Any]],
-    _texts: Mapping[str, str],
-    target: Target,
-) -> LinearModel:
-    """Rebuild a packed model; raises ``ValueError`` or ``KeyError`` when it does not fit."""
-    from relcast.learners.features import FeatureSet
-
-    features = FeatureSet.from_json(config["features"])
-    design = Design.of_arrays(arrays, len(features.features))
-    classes = None if target.classes is None else ClassMap.of_arrays(arrays, target.width)
-    outputs = 1 if classes is None else classes.outputs
-    slopes, intercepts = arrays["slopes"], arrays["intercepts"]
-    if (
-        slopes.shape != (len(design), outputs)
-        or intercepts.shape != (outputs,)
-        or not (slopes.dtype == intercepts.dtype == np.float64)
-        or not (np.isfinite(slopes).all() and np.isfinite(intercepts).all())
-    ):
-        raise ValueError("the slopes of a linear model do not fit its columns")
-    made = LinearModel(
-        name=config["name"],
-        target=target,
-        features=features,
-        design=design,
-        slopes=slopes,
-        intercepts=intercepts,
-        calibration=Calibration.from_json(config["calibration"]),
-        classes=classes,
-    )
-    if target.task_type is not TaskType.REGRESSION:
-        return made
-    return LinearFan.of(made, Spread.of_arrays(arrays))
+_CLOCK_ROWS = 20_000
 
 
 def train(work: Work) -> Trained[LinearModel]:
-    """Fit a path of penalties, keep the one that holds best on newer rows than it learned from."""
+    """Fit every way there is, keep the one that holds best on newer rows than it learned from."""
     settings, target = work.settings, work.target
     most = min(len(work.features.features), settings.budget.features, _MOST_FEATURES)
     features = work.features.select(range(most))
@@ -235,20 +73,19 @@ def train(work: Work) -> Trained[LinearModel]:
     )
     matrix = empty.matrix(work.relations, rows.asked, settings.threads)
     check = empty.matrix(work.relations, valid.asked, settings.threads)
-    trials, models = _tried(work, empty, (matrix, rows), (check, valid))
-    best = _best_on_newer(work, empty, (matrix, rows), trials)
-    validated = models[best]
+    ways = ways_of(target, settings, rows.asked.anchor)
+    ground = _Ground(work, empty, _moving(ways, matrix, rows, check, settings.seed))
+    trials, models, raws = _tried(ground, ways, (matrix, rows), (check, valid))
+    best = _best_on_newer(ground, ways, (matrix, rows), trials)
+    validated, raw = models[best], raws[best]
     if target.task_type is TaskType.BINARY_CLASSIFICATION and settings.calibrate:
-        calibration = choose_calibration(validated.raw(check), valid.label, settings.seed)
+        calibration = choose_calibration(raw, valid.label, settings.seed)
         validated = replace(validated, calibration=calibration)
     if target.task_type is TaskType.REGRESSION:
-        validated = LinearFan.of(validated, Spread.of(validated.raw(check), valid.label))
+        validated = LinearFan.of(validated, Spread.of(raw, valid.label))
     model = validated
     if settings.budget.refit:
-        both = _joined(rows, valid)
-        penalties = _PENALTIES[: best + 1]
-        every = np.concatenate([matrix, check])
-        *_, again = _path(empty, every, both, penalties, settings.deadline.passed)
+        again = _again(ground, ways, best, (matrix, rows), (check, valid))
         model = replace(
             validated, design=again.design, slopes=again.slopes, intercepts=again.intercepts
         )
@@ -258,7 +95,7 @@ def train(work: Work) -> Trained[LinearModel]:
         "stale_rows": len(rows) if rows is not chosen else 0,
         "features": most,
         "columns": len(model.design),
-        "penalty_per_row": _PENALTIES[best],
+        **ways[best].to_json(),
         "refit": settings.budget.refit,
     }
     return Trained(model, validated, tuple(trials), notes)
@@ -267,27 +104,60 @@ def train(work: Work) -> Trained[LinearModel]:
 Rows = tuple[Values, Fold]
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all fits share: the work, a model without slopes, and which features are clocks."""
+
+    work: Work
+    empty: LinearModel
+    moving: npt.NDArray[np.bool_]
+
+    @property
+    def late(self) -> Callable[[], bool]:
+        return self.work.settings.deadline.passed
+
+    def bench(self, matrix: Values, rows: Fold, anchor: Index | None) -> Bench:
+        return Bench.of(self.empty, matrix, rows, anchor, self.moving)
+
+    def metric(self, model: LinearModel, raw: Float, fold: Fold) -> float:
+        name = self.work.settings.metric
+        metrics = metrics_of(self.work.target.task_type, fold, model.link(raw))
+        return metrics.compute((name,))[name]
+
+
+def _moving(
+    ways: tuple[Way, ...], matrix: Values, rows: Fold, check: Values, seed: int
+) -> npt.NDArray[np.bool_]:
+    """Return which features are clocks, where anybody asks."""
+    anchor = rows.asked.anchor
+    if anchor is None or not any(way.within for way in ways):
+        return np.zeros(matrix.shape[1], dtype=np.bool_)
+    some = np.sort(np.random.default_rng([seed, 5]).permutation(len(rows))[:_CLOCK_ROWS])
+    return clocks(matrix[some], anchor[some], check)
+
+
 def _tried(
-    work: Work, empty: LinearModel, train: Rows, valid: Rows
-) -> tuple[list[Trial], list[LinearModel]]:
-    """Fit the path on all training rows and measure it on validation."""
-    settings = work.settings
-    trials, models = [], []
+    ground: _Ground, ways: tuple[Way, ...], train: Rows, valid: Rows
+) -> tuple[list[Trial], list[LinearModel], list[Float]]:
+    """Fit every way on all training rows; return also the raw scores of validation rows."""
+    trials, models, raws = [], [], []
     began = time.monotonic()
-    path = _path(empty, *train, _PENALTIES, settings.deadline.passed)
-    for number, model in enumerate(path):
-        value = _metric(work, model, valid)
-        work.report(number, 1, settings.metric, value)
+    bench = ground.bench(*train, train[1].asked.anchor)
+    for number, (model, raw) in enumerate(bench.fits(ways, valid[0], ground.late)):
+        value = ground.metric(model, raw, valid[1])
+        ground.work.report(number, 1, ground.work.settings.metric, value)
         now = time.monotonic()
-        config = {"penalty_per_row": _PENALTIES[number]}
-        trials.append(Trial(number, config, 1, value, now - began, settings.deadline.passed()))
+        told = ways[number].to_json()
+        trials.append(Trial(number, told, 1, value, now - began, ground.late()))
         models.append(model)
+        raws.append(raw)
         began = now
-    return trials, models
+    return trials, models, raws
 
 
-def _best_on_newer(work: Work, empty: LinearModel, train: Rows, trials: list[Trial]) -> int:
-    """Return the penalty that is best on the newest training rows and validation together."""
+def _best_on_newer(ground: _Ground, ways: tuple[Way, ...], train: Rows, trials: list[Trial]) -> int:
+    """Return the way that is best on the newest training rows and validation together."""
+    work = ground.work
     sign = -1.0 if is_greater_better(work.settings.metric) else 1.0
     losses = np.array([sign * trial.validation for trial in trials])
     matrix, rows = train
@@ -301,52 +171,33 @@ def _best_on_newer(work: Work, empty: LinearModel, train: Rows, trials: list[Tri
         if len(newer) >= 50 and len(older) >= 50 and _varied(work.target, rows, older, newer):
             weight = None if rows.weight is None else rows.weight
             parts = [rows.take(p, None if weight is None else weight[p]) for p in (older, newer)]
-            penalties = _PENALTIES[: len(trials)]
-            path = _path(empty, matrix[older], parts[0], penalties, work.settings.deadline.passed)
-            more = [sign * _metric(work, model, (matrix[newer], parts[1])) for model in path]
+            bench = ground.bench(matrix[older], parts[0], anchor[older])
+            fits = bench.fits(ways[: len(trials)], matrix[newer], ground.late)
+            more = [sign * ground.metric(model, raw, parts[1]) for model, raw in fits]
             losses = losses[: len(more)] + np.array(more)
     usable = np.where(np.isnan(losses), np.inf, losses)
     return int(np.argmin(usable))
+
+
+def _again(
+    ground: _Ground, ways: tuple[Way, ...], best: int, train: Rows, valid: Rows
+) -> LinearModel:
+    """Fit the best way on training and validation rows."""
+    asked = [part[1].asked.anchor for part in (train, valid)]
+    there = [anchor for anchor in asked if anchor is not None]
+    anchor = np.concatenate(there) if len(there) == len(asked) else None
+    matrix = np.concatenate([train[0], valid[0]])
+    bench = ground.bench(matrix, _joined(train[1], valid[1]), anchor)
+    # Those of classes begin where the stronger penalty ended; those of numbers need no path.
+    path = ways[: best + 1] if ways[best].loss is None else ways[best : best + 1]
+    *_, (model, _) = bench.fits(path, matrix[:0], ground.late)
+    return model
 
 
 def _varied(target: Target, rows: Fold, *parts: Index) -> bool:
     if target.task_type is TaskType.REGRESSION:
         return True
     return all(len(np.unique(rows.label[part])) > 1 for part in parts)
-
-
-def _path(
-    empty: LinearModel,
-    matrix: Values,
-    rows: Fold,
-    penalties: tuple[float, ...],
-    stop: Any,
-) -> Iterator[LinearModel]:
-    chosen = empty.features.features
-    categorical = [k for k, feature in enumerate(chosen) if feature.kind == "category"]
-    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    design = Design.of(matrix, categorical, rows.weight)
-    columns = design.apply(matrix)
-    strengths = [float(weight.sum()) * penalty for penalty in penalties]
-    found: Iterator[Weights]
-    if empty.classes is not None:
-        label = empty.classes.encode(rows.label)
-        outputs = empty.classes.outputs
-        found = fit_softmax(columns, label, weight, outputs, strengths, stop)
-    elif empty.target.task_type is TaskType.BINARY_CLASSIFICATION:
-        found = fit_logistic(columns, rows.label, weight, strengths, stop)
-    else:
-        size = max(float(np.abs(rows.label).max(initial=0.0)), 1e-300)
-        path = fit_squares(columns, rows.label / size, weight, strengths)
-        found = iter([(slopes * size, intercepts * size) for slopes, intercepts in path])
-    for slopes, intercepts in found:
-        yield replace(empty, design=design, slopes=slopes, intercepts=intercepts)
-
-
-def _metric(work: Work, model: LinearModel, rows: Rows) -> float:
-    matrix, fold = rows
-    metrics = metrics_of(work.target.task_type, fold, model.link(model.raw(matrix)))
-    return metrics.compute((work.settings.metric,))[work.settings.metric]
 
 
 def _joined(train: Fold, valid: Fold) -> Fold:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from relcast.learners.features.memory import remembering
 from relcast.learners.protocol import Asked, Predictor, Ranked, Ranker, Said, ask
 from relcast.learners.trees import TreeModel
 
@@ -112,10 +113,11 @@ def probe_future(
         part = asked.take(np.sort(rng.permutation(places)[:_EXAMPLES]))
         other, changed = perturbed(relations, moment, rng)
         before = ask(predictor, relations, part, k=_K, threads=threads)
-        after = ask(predictor, other, part, k=_K, threads=threads)
+        with remembering(other):
+            after = ask(predictor, other, part, k=_K, threads=threads)
+            if features is not None:
+                names |= _moved_features(features, relations, other, part, threads)
         moved += int(_differs(before, after).sum())
-        if features is not None:
-            names |= _moved_features(features, relations, other, part, threads)
         examples += len(part)
         rows += changed
     return Probe(True, "", len(chosen), examples, rows, tuple(sorted(names)), moved)

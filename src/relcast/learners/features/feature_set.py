@@ -16,6 +16,7 @@ from relcast.learners.features.block import Block
 from relcast.learners.features.families import prepare
 from relcast.learners.features.generate import generate
 from relcast.learners.features.groups import MEASURES
+from relcast.learners.features.memory import current
 from relcast.learners.features.resolver import Resolver
 from relcast.learners.features.spec import Feature
 from relcast.learners.features.target import Target
@@ -23,6 +24,8 @@ from relcast.pql.ast import CheckedQuery
 from relcast.relations import Relations
 
 __all__ = ["FORMAT", "FeatureMatrix", "FeatureSet"]
+
+Values = npt.NDArray[np.float32]
 
 FORMAT = 3
 """Version of the JSON."""
@@ -117,15 +120,18 @@ class FeatureSet:
         moments = None if anchors is None else np.ascontiguousarray(anchors, dtype=np.int64)
         self._check(relations, temporal=moments is not None)
         seen = None if known is None else np.ascontiguousarray(known, dtype=np.int64)
-        resolver = Resolver(relations, self.entity_table, rows, moments, self.target, seen)
-        values = np.empty((len(rows), len(self.features)), dtype=np.float32, order="F")
-        done = 0
-        with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
-            for places in _groups(self.features):
-                block = prepare(resolver, [self.features[k] for k in places])
-                _fill(block, values, places, pool)
-                done += len(places)
-                progress.update(done=done, total=len(self.features), unit="features")
+
+        def new(features: Sequence[Feature], at: npt.NDArray[np.int64] | slice) -> Values:
+            anchor, asof = (None if part is None else part[at] for part in (moments, seen))
+            resolver = Resolver(relations, self.entity_table, rows[at], anchor, self.target, asof)
+            return _computed(resolver, features, threads, progress)
+
+        memory = current(relations)
+        if memory is None:
+            return FeatureMatrix(new(self.features, slice(None)), self.features)
+        whole = Resolver(relations, self.entity_table, rows, moments, self.target, seen)
+        owner = (self.entity_table, repr(self.target))
+        values = memory.recall(owner, self.features, rows, whole.anchors, whole.asof, new)
         return FeatureMatrix(values, self.features)
 
     def select(self, indices: Iterable[int]) -> FeatureSet:
@@ -179,6 +185,21 @@ class FeatureSet:
             relations.table(feature.table)
             if feature.column is not None:
                 relations.table(feature.table).column(feature.column)
+
+
+def _computed(
+    resolver: Resolver, features: Sequence[Feature], threads: int, progress: Stage
+) -> Values:
+    """Compute features of a resolver's examples, float32[n, f] column-major."""
+    values = np.empty((len(resolver.rows), len(features)), dtype=np.float32, order="F")
+    done = 0
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        for places in _groups(features):
+            block = prepare(resolver, [features[k] for k in places])
+            _fill(block, values, places, pool)
+            done += len(places)
+            progress.update(done=done, total=len(features), unit="features")
+    return values
 
 
 def _groups(features: Sequence[Feature]) -> list[list[int]]:
