@@ -17,10 +17,11 @@ from relcast.learners.blending import shrunk_weights, tolerance
 from relcast.learners.catalogue import make_catalogue
 from relcast.learners.contenders import Family, candidate_features
 from relcast.learners.deadline import Deadline
+from relcast.learners.denser import Denser, densified
 from relcast.learners.evaluation import better
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
-from relcast.learners.learner import Settings, Trained, Work
+from relcast.learners.learner import Report, Settings, Trained, Work
 from relcast.learners.leaving_out import left_out, without
 from relcast.learners.metrics import (
     Catalogue,
@@ -91,6 +92,7 @@ class Board:
         self.learned: list[Contender] = []
         self.notes: list[str] = []
         self.features: FeatureSet | None = None
+        self.denser: Denser | None = None
         self._entries: list[tuple[Entry, Contender | None]] = []
         self._stage = stage
         self._done = 0.0
@@ -132,8 +134,10 @@ class Board:
         return without(made, left_out(self.plan.leave_out, self.relations.graph))
 
     def make_features(self) -> FeatureSet:
-        """Make the candidate features, and keep them for the certificate."""
+        """Make the candidate features, and more rows to learn them from where there are few."""
         self.features = self.regenerate(self.relations)
+        if self.plan.run_mode != "debug":  # a few seconds are for the given rows
+            self.denser = densified(self.relations, self.query, self.folds)
         return self.features
 
     def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
@@ -167,18 +171,8 @@ class Board:
             leave_out=left_out(self.plan.leave_out, self.relations.graph),
             allow_mutable=self.plan.allow_mutable,
         )
-        folds = self.folds
         trained: Trained[Any] = family.learner()(
-            Work(
-                self.relations,
-                self.query,
-                folds.target,
-                folds.train,
-                folds.validation,
-                features,
-                settings,
-                on_iteration,
-            )
+            self._work(family, features, settings, on_iteration)
         )
         for trial in trained.trials:
             value = trial.validation if np.isfinite(trial.validation) else None
@@ -203,6 +197,35 @@ class Board:
         self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
         self.step(f"{family.name}: trained", budget.experiments)
         return contender
+
+    def _work(
+        self, family: Family, features: FeatureSet, settings: Settings, report: Report
+    ) -> Work:
+        folds, more = self.folds, self.denser
+        work = Work(
+            self.relations,
+            self.query,
+            folds.target,
+            folds.train,
+            folds.validation,
+            features,
+            settings,
+            report,
+        )
+        if more is None or not family.reads_features:
+            return work
+        held = replace(folds.validation, weight=np.full(len(folds.validation), more.weight))
+        return replace(work, train=more.train, valid=held, newer=more.newer)
+
+    def learned_from(self) -> Folds:
+        """Return the folds with every row that a published model may have been trained on."""
+        more, folds = self.denser, self.folds
+        if more is None:
+            return folds
+        held = folds.validation
+        if len(more.newer):
+            held = Fold.joined([held, more.newer])
+        return replace(folds, train=more.train, validation=held)
 
     def blend(self) -> None:
         """Blend the learners; their weights are near to equal (see ``shrunk_weights``)."""

@@ -168,6 +168,7 @@ def make_certificate(
     threads: int,
     again: Regenerate | None = None,
     assumed: Mapping[str, Any] | None = None,
+    added: Mapping[str, Any] | None = None,
 ) -> Certificate:
     """Compute the certificate of a published model.
 
@@ -184,6 +185,7 @@ def make_certificate(
         again: Makes the candidate features of other relations, the training side's last moment
             being the same; None leaves that check out.
         assumed: What was taken for granted of columns that are known late.
+        added: What ``denser`` says of the rows among the examples that it added; None without any.
     """
     parts = [fold.asked for fold in (folds.train, folds.validation, folds.test) if len(fold)]
     everything = Asked(
@@ -207,6 +209,7 @@ def make_certificate(
             _regime(folds, regime),
             _training_side(relations, folds, features, again, seed),
             scanned,
+            *(() if added is None else (_added(added),)),
         ),
         assumed=json.loads(json.dumps(assumed or {})),  # as it comes back from a bundle
     )
@@ -300,6 +303,17 @@ def _regime(folds: Folds, regime: str) -> Check:
     if regime == "frozen":
         frozen = "Frozen: held-out examples see nothing after the start of their split."
     return Check(name, True, frozen)
+
+
+def _added(report: Mapping[str, Any]) -> Check:
+    """Say which rows nobody gave; the other checks have looked at them, too."""
+    return Check(
+        "rows that were added follow the query",
+        True,
+        f"{report['added']:,} between {report['given']:,} training rows, "
+        f"{report['added_to_validation']:,} among and after those of validation for the refit: "
+        f"{report['population']}. By this rule every given row and its label come out again.",
+    )
 
 
 def _training_side(

@@ -73,6 +73,7 @@ class Work:
         features: Candidate features of the examples; may have none.
         settings: Budget, metric, seed, threads, deadline.
         report: Where trials report to.
+        newer: Rows beside those of validation that a refit learns from as well; see ``denser``.
     """
 
     relations: Relations
@@ -83,6 +84,7 @@ class Work:
     features: FeatureSet
     settings: Settings
     report: Report
+    newer: Fold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,14 @@ def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
     certificate = make_certificate(
         relations,
         query,
-        folds,
+        board.learned_from(),
         winner.model,
         board.features,
         regime=plan.regime,
         seed=plan.seed,
         threads=board.threads,
         again=board.regenerate,
+        added=None if board.denser is None else board.denser.report,
         assumed=assumed(relations, query, allow_mutable=plan.allow_mutable).to_json(),
     )
     evaluation = replace(evaluation, verdict=certificate.verdict(evaluation.verdict))
@@ -193,6 +194,7 @@ def _lineage(board: Board) -> dict[str, Any]:
             "test": len(folds.test),
             "dropped": folds.dropped,
         },
+        "added_rows": {} if board.denser is None else dict(board.denser.report),
         "false_and_true": None if folds.false_and_true is None else list(folds.false_and_true),
         "training": trained.get(winner.family, {}),
         "tried": trained,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +111,10 @@ def train_trees(work: Work) -> Trained[TreeModel]:
     model = validated
     refit = budget.refit and not settings.deadline.passed()
     if refit:
-        model = grove.refit(validated, [matrix, check], train, valid)
+        parts = [(matrix, train), (check, valid)]
+        if work.newer is not None and len(work.newer):
+            parts.append((grove.matrix(work.newer), work.newer))
+        model = grove.refit(validated, parts)
     notes: dict[str, Any] = {
         "training_rows": sample.report,
         "validation_rows": checked.report,
@@ -270,19 +274,13 @@ class _Grove:
             return model
         return TreeFan.of(model, Spread.of(model.raw(check, self.settings.threads), valid.label))
 
-    def refit(self, model: TreeModel, matrix: list[Values], train: Fold, valid: Fold) -> TreeModel:
-        """Grow every member again, as long as before, on training and validation rows.
+    def refit(self, model: TreeModel, parts: Sequence[tuple[Values, Fold]]) -> TreeModel:
+        """Grow every member again, as long as before, on training, validation and newer rows.
 
         Where data is small every member grows with two seeds, whose mean is steadier than each.
         """
-        weight = None
-        if train.weight is not None or valid.weight is not None:
-            parts = [
-                np.ones(len(fold)) if fold.weight is None else fold.weight
-                for fold in (train, valid)
-            ]
-            weight = np.concatenate(parts)
-        both = Fold(train.asked, np.concatenate([train.label, valid.label]), weight)
+        matrix = [values for values, _ in parts]
+        both = Fold.joined([fold for _, fold in parts])
         data = self.data(matrix, both)
         bags = _BAGS if sum(part.size for part in matrix) <= _SMALL else 1
         members = []
