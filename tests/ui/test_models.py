@@ -95,6 +95,26 @@ def test_from_the_query_to_the_threshold_and_to_the_reasons(
     expect(page.get_by_role("alert")).to_contain_text("explain.unknown_entity")
 
 
+def test_models_stand_in_a_list_beside_their_queries(signed_in: Page, served, trained: str) -> None:
+    page = signed_in
+    page.get_by_role("link", name="Models", exact=True).click()
+    expect(page).to_have_url(f"{served.url}/models")
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    expect(page.locator(".rc-nav [aria-current=page]")).to_contain_text("Models")
+    row = page.get_by_role("row").filter(has_text="buyers to explain")
+    expect(row).to_contain_text("PREDICT COUNT(orders.*")
+    expect(row).to_contain_text("Binary classification")
+    expect(row).to_contain_text("AUROC")
+    expect(row).to_contain_text("best baseline")
+    expect(row).to_contain_text("predicts for its query")
+    row.get_by_role("link", name="buyers to explain").click()
+    expect(page).to_have_url(re.compile("/models/model-"))
+    expect(page.locator(".rc-nav [aria-current=page]")).to_contain_text("Models")
+    expect(page.locator(".rc-chosen")).to_contain_text("Published is ")
+    page.goto(f"{served.url}/models?sheet=99")
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+
+
 def test_a_prediction_has_options_and_each_row_its_why(
     signed_in: Page, served, trained: str
 ) -> None:

@@ -174,7 +174,7 @@ def test_everything_is_reached_with_the_keyboard(signed_in: Page, served) -> Non
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.innerText.trim().split('\\n').pop()"))
     assert seen[0] == "Skip to the content"
-    for name in ("Predictive Queries", "Jobs", "Admin", "Sign out", "New query", XSS):
+    for name in ("Predictive Queries", "Models", "Jobs", "Admin", "Sign out", "New query", XSS):
         assert name in seen
     page.goto(f"{served.url}/admin")
     reset = page.get_by_role("button", name="Reset and generate new API Key")

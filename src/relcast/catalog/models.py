@@ -76,13 +76,23 @@ class Models:
             row = connection.execute(_SELECT.where(models.c.job_id == job_id)).one_or_none()
         return None if row is None else _record(row)
 
-    def all(self, query_id: str | None = None, limit: int = 200) -> list[ModelRecord]:
-        """Return up to ``limit`` models, newest first, of one query or of all."""
-        select = _SELECT.order_by(models.c.number.desc()).limit(limit)
+    def all(
+        self, query_id: str | None = None, limit: int = 200, offset: int = 0
+    ) -> list[ModelRecord]:
+        """Return up to ``limit`` models, newest first, of one query or of all.
+
+        ``offset`` passes over so many of the newest.
+        """
+        select = _SELECT.order_by(models.c.number.desc()).limit(limit).offset(offset)
         if query_id is not None:
             select = select.where(models.c.query_id == query_id)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(select)]
+
+    def count(self) -> int:
+        """Return how many models there are."""
+        with self._database.read() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(models)) or 0)
 
     def promote(self, model_id: str) -> ModelRecord:
         """Let the model's query predict with it; raises ``model.not_found``."""

@@ -105,9 +105,19 @@ class Asking(Checking):
                     )
             self.catalog.queries.delete(query.id)
 
-    def models(self, query: str | None = None) -> list[ModelRecord]:
-        """Return models, newest first: of a query (id or name), or of all."""
-        return self.catalog.models.all(None if query is None else self.query(query).id)
+    def models(
+        self, query: str | None = None, *, limit: int = 200, offset: int = 0
+    ) -> list[ModelRecord]:
+        """Return models, newest first: of a query (id or name), or of all.
+
+        At most ``limit`` of them, after ``offset`` of the newest.
+        """
+        one = None if query is None else self.query(query).id
+        return self.catalog.models.all(one, limit, offset)
+
+    def count_models(self) -> int:
+        """Return how many models there are, of all queries."""
+        return self.catalog.models.count()
 
     def model(self, model_id: str) -> ModelRecord:
         """Return a model; raises ``model.not_found``."""

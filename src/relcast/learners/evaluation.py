@@ -93,6 +93,8 @@ class Evaluation:
         beats_baseline: Whether the model is better than the best baseline on validation.
         validation_of: ``published model``, or ``model before the refit`` when the published one
             was trained on the validation rows as well.
+        chosen: Why this is published, and what stands above it on the leaderboard, in words; empty
+            of models that were made before this was said.
         intervals: How the intervals were made.
         warnings: Sentences that a reader of the figures should know.
         curves: By split what figures do not say, JSON-ready (see ``curves``).
@@ -108,6 +110,7 @@ class Evaluation:
     verdict: str
     beats_baseline: bool
     validation_of: str = "published model"
+    chosen: str = ""
     intervals: str = ""
     warnings: tuple[str, ...] = ()
     curves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -127,6 +130,7 @@ class Evaluation:
             "verdict": self.verdict,
             "beats_baseline": self.beats_baseline,
             "validation_of": self.validation_of,
+            "chosen": self.chosen,
             "intervals": self.intervals,
             "warnings": list(self.warnings),
             "curves": {split: dict(curves) for split, curves in self.curves.items()},
@@ -148,6 +152,7 @@ class Evaluation:
             verdict=obj["verdict"],
             beats_baseline=obj["beats_baseline"],
             validation_of=obj["validation_of"],
+            chosen=str(obj.get("chosen", "")),
             intervals=obj["intervals"],
             warnings=tuple(obj["warnings"]),
             curves=obj.get("curves", {}),

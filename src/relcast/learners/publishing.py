@@ -14,6 +14,7 @@ from relcast.core.schema import TaskType
 from relcast.learners.assumed import assumed
 from relcast.learners.board import Board, Contender
 from relcast.learners.certificate import make_certificate
+from relcast.learners.chosen import why_published
 from relcast.learners.contenders import missing
 from relcast.learners.curves import LEVELS, Grouped, make_curves
 from relcast.learners.evaluation import Evaluation, Split, verdict
@@ -46,7 +47,7 @@ def publish(board: Board, snapshot_id: str, stage: Stage) -> FittedModel:
         winner.model, relations, fold.asked, seed=plan.seed, threads=board.threads
     )
     cohorts: tuple[Cohort, ...] = ()
-    if board.features is not None and winner in board.learned:
+    if board.features is not None and any(winner is each for each in board.learned):
         cohorts = make_cohorts(
             relations,
             board.features,
@@ -118,6 +119,7 @@ def _evaluation(board: Board, winner: Contender) -> Evaluation:
         verdict=sentence,
         beats_baseline=beats,
         validation_of=winner.validation_of,
+        chosen=why_published(board, winner),
         intervals=(
             "95 % percentile bootstrap over entities, "
             f"{board.plan.bootstrap_resamples} resamples, seed {board.plan.seed}"

@@ -28,6 +28,7 @@ __all__ = [
     "fold",
     "link_button",
     "note",
+    "pager",
     "state_chip",
     "table",
     "tag",
@@ -186,6 +187,23 @@ def empty(icon: str, title: str, text: str) -> Iterator[None]:
         html.p(text)
         with html.div().classes("rc-actions"):
             yield
+
+
+def pager(room: str, number: int, total: int, per_page: int, things: str) -> None:
+    """Draw which page of a long list this is, and links to its neighbours; nothing for one page.
+
+    ``things`` says how many there are in all; ``room`` takes the page's number as ``?sheet=``.
+    """
+    pages = -(-total // per_page)
+    if pages < 2:
+        return
+    with html.div().classes("rc-pager"):
+        note(f"Page {number} of {pages}, {things}")
+        with html.div().classes("rc-actions"):
+            if number > 1:
+                link_button("Previous", f"{room}?sheet={number - 1}", look="small")
+            if number < pages:
+                link_button("Next", f"{room}?sheet={number + 1}", look="small")
 
 
 def error_box(message: str, hint: str = "", code: str = "", *, tone: str = "") -> None:

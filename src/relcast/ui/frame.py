@@ -13,6 +13,7 @@ __all__ = ["Crumb", "page_frame"]
 
 _ROOMS = (
     ("/queries", "Predictive Queries", "insights"),
+    ("/models", "Models", "query_stats"),
     ("/jobs", "Jobs", "checklist"),
     ("/admin", "Admin", "tune"),
 )

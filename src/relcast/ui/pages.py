@@ -14,6 +14,7 @@ from relcast.ui.explanation import show_explanation
 from relcast.ui.graphs import show_graph, show_new_graph
 from relcast.ui.job import show_job
 from relcast.ui.jobs import show_jobs
+from relcast.ui.models import show_models
 from relcast.ui.new_query import show_new_query
 from relcast.ui.queries import show_queries
 from relcast.ui.query import show_query
@@ -36,6 +37,7 @@ def register() -> None:
     ui.page("/queries/{query_id}")(show_query)
     ui.page("/graphs/new")(show_new_graph)
     ui.page("/graphs/{graph_id}")(show_graph)
+    ui.page("/models")(show_models)
     ui.page("/models/{model_id}")(show_model)
     ui.page("/models/{model_id}/explain")(show_explanation)
     ui.page("/jobs")(show_jobs)

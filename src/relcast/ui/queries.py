@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nicegui import html, ui
+from nicegui import html
 from starlette.requests import Request
 
 from relcast.catalog.records import JobRecord, QueryRecord
@@ -17,7 +17,7 @@ from relcast.ui.elements import (
     cell,
     empty,
     link_button,
-    note,
+    pager,
     state_chip,
     table,
     tag,
@@ -26,6 +26,7 @@ from relcast.ui.elements import (
 from relcast.ui.frame import page_frame
 from relcast.ui.gate import Hall
 from relcast.ui.results import Headline, headline
+from relcast.ui.scoreboard import draw_headline
 
 if TYPE_CHECKING:
     from relcast.jobs import Platform
@@ -122,16 +123,8 @@ def _draw(sheet: _Sheet) -> None:
         with card(flush=True), table(("Query", "Task", "Model", "Last job"), rows=True):
             for line in sheet.lines:
                 _row(line)
-        pages = -(-sheet.total // PER_PAGE)
-        if pages > 1:
-            with html.div().classes("rc-pager"):
-                total = words.count(sheet.total, "query", "queries")
-                note(f"Page {sheet.number} of {pages}, {total}")
-                with html.div().classes("rc-actions"):
-                    if sheet.number > 1:
-                        link_button("Previous", f"{ROOM}?sheet={sheet.number - 1}", look="small")
-                    if sheet.number < pages:
-                        link_button("Next", f"{ROOM}?sheet={sheet.number + 1}", look="small")
+        total = words.count(sheet.total, "query", "queries")
+        pager(ROOM, sheet.number, sheet.total, PER_PAGE, total)
 
 
 def _row(line: _Line) -> None:
@@ -147,7 +140,7 @@ def _row(line: _Line) -> None:
             if figure is None:
                 html.span("Not trained yet").classes("rc-note")
             else:
-                _figure(figure)
+                draw_headline(figure)
         with cell(), html.div().classes("rc-stack rc-stack--tight"):
             if job is None:
                 html.span("None").classes("rc-note")
@@ -157,18 +150,3 @@ def _row(line: _Line) -> None:
                 with html.div().classes("rc-note"):
                     html.span(f"{words.kind_name(job.kind)}, ")
                     time_of(job.ended_at or job.started_at or job.created_at)
-
-
-def _figure(figure: Headline) -> None:
-    with html.div().classes("rc-nowrap"):
-        value = html.span(f"{words.metric_name(figure.metric)} {words.number(figure.value)}")
-        value.classes("rc-strong rc-num")
-        if figure.beats is not None:
-            mark = ui.icon("check_circle" if figure.beats else "cancel")
-            mark.classes("rc-up" if figure.beats else "rc-down").style("margin-left: 6px")
-            mark.props["aria-label"] = (
-                "better than the best baseline" if figure.beats else "no better than the baseline"
-            )
-            mark.props["role"] = "img"
-    if figure.baseline is not None:
-        html.div(f"best baseline {words.number(figure.baseline)}").classes("rc-note rc-num")

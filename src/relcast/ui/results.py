@@ -50,6 +50,7 @@ class Scores:
     rows: int | None
     rivals: tuple[Rival, ...]
     verdict: str
+    chosen: str
     regime: str
     warnings: tuple[str, ...]
 
@@ -144,6 +145,7 @@ def scores_of(report: Mapping[str, Any] | None, on: str | None = None) -> Scores
         rows=measured.get("rows"),
         rivals=(*rivals, *others),
         verdict=str(evaluation.get("verdict") or ""),
+        chosen=str(evaluation.get("chosen") or ""),
         regime=str(evaluation.get("regime") or ""),
         warnings=tuple(str(w) for w in evaluation.get("warnings", ())),
     )

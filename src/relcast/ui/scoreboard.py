@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nicegui import html
+from nicegui import html, ui
 from nicegui.element import Element
 
 from relcast.ui import words
 from relcast.ui.elements import Live, card, cell, error_box, fold, note, table
-from relcast.ui.results import Importance, Scores, importance
+from relcast.ui.results import Headline, Importance, Scores, importance
 
-__all__ = ["ImportancePanel", "draw_importance", "draw_scores"]
+__all__ = ["ImportancePanel", "draw_headline", "draw_importance", "draw_scores"]
 
 _TOP = 12
 _BY = {"features": "Feature", "columns": "Column", "tables": "Table", "windows": "Window"}
@@ -55,6 +55,8 @@ def draw_scores(scores: Scores) -> None:
                     html.span(interval).classes("rc-note")
             if scores.verdict:
                 html.p(scores.verdict).classes("rc-sub")
+            if scores.chosen:
+                html.p(scores.chosen).classes("rc-note rc-chosen")
         _bars(scores)
         for warning in scores.warnings:
             error_box(warning, tone="warn")
@@ -117,3 +119,19 @@ def draw_importance(lines: Sequence[Importance]) -> None:
             with html.div().classes("rc-bar rc-bar--main"):
                 html.span().style(f"width: {100 * line.share / longest:.2f}%")
             html.span(f"{100 * line.share:.1f} %").classes("rc-right")
+
+
+def draw_headline(figure: Headline) -> None:
+    """Draw one figure of a list, whether it is better than the best baseline, and that one."""
+    with html.div().classes("rc-nowrap"):
+        value = html.span(f"{words.metric_name(figure.metric)} {words.number(figure.value)}")
+        value.classes("rc-strong rc-num")
+        if figure.beats is not None:
+            mark = ui.icon("check_circle" if figure.beats else "cancel")
+            mark.classes("rc-up" if figure.beats else "rc-down").style("margin-left: 6px")
+            mark.props["aria-label"] = (
+                "better than the best baseline" if figure.beats else "no better than the baseline"
+            )
+            mark.props["role"] = "img"
+    if figure.baseline is not None:
+        html.div(f"best baseline {words.number(figure.baseline)}").classes("rc-note rc-num")

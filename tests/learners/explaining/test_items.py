@@ -74,3 +74,26 @@ def test_a_saved_ranking_explains_the_same_score(tmp_path: Path) -> None:
     again = FittedModel.load(tmp_path / "model")
     before, after = (explain_entity(m, world.relations, 1, anchor) for m in (model, again))
     assert before.to_json() == after.to_json()
+
+
+def test_cohorts_of_a_ranking_are_along_the_entitys_own_features(
+    shown: tuple[World, FittedModel, int],
+) -> None:
+    """Prediction is hits among the first ten, target how many there could be."""
+    _, model, _ = shown
+    holdout = model.holdout
+    assert holdout is not None
+    wanted = [set(items) for items in holdout["TARGET"].to_pylist()]
+    said = [items[:10] for items in holdout["CLASS"].to_pylist()]
+    hits = np.array([len(set(s) & w) for s, w in zip(said, wanted, strict=True)])
+    most = np.array([min(10, len(w)) for w in wanted])
+    assert len(model.cohorts) >= 3
+    for cohort in model.cohorts:
+        assert cohort.of == "hits among the first 10"
+        rows = np.array([group.rows for group in cohort.groups])
+        assert rows.sum() == len(wanted)
+        prediction = np.array([group.prediction for group in cohort.groups])
+        target = np.array([group.target for group in cohort.groups])
+        assert (prediction <= target + 1e-12).all()
+        assert rows @ prediction / rows.sum() == pytest.approx(hits.mean())
+        assert rows @ target / rows.sum() == pytest.approx(most.mean())

@@ -29,6 +29,8 @@ _FEATURES = 20
 _ROWS = 5_000
 _GROUPS = 8
 _FIRST = 10
+_LEAST = 8
+"""Features of a ranking that are looked at, whatever its trees make of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ class Cohort:
 
     Attributes:
         feature, table, column, window: As in the feature set.
-        of: What is averaged: ``probability of true``, ``value``, ``probability of <class>``,
-            ``hits among the first 10``.
+        of: What is averaged: ``probability of true``, ``value``, ``probability of <class>``. Of a
+            ranking ``hits among the first 10``: the prediction is how many there are, the target
+            how many there could be, so that they part by what was missed.
         groups: The groups that have rows.
     """
 
@@ -92,6 +95,10 @@ def make_cohorts(
 ) -> tuple[Cohort, ...]:
     """Group at most 5,000 seeded rows of a split along the twenty most important features.
 
+    What matters most in a ranking are columns of a pair (entity and item), along which examples
+    cannot be grouped; so the first of the entity's own features stand in for what is lacking, up
+    to eight in all. The same where no important feature is the entity's.
+
     Args:
         relations: The snapshot's arrays.
         features: The model's features.
@@ -104,6 +111,9 @@ def make_cohorts(
     """
     place = {feature.name: k for k, feature in enumerate(features.features)}
     chosen = [place[f.name] for f in importance.features if f.name in place][:_FEATURES]
+    if isinstance(said, Ranked) or not chosen:
+        others = [k for k in range(len(features.features)) if k not in chosen]
+        chosen += others[: max(0, _LEAST - len(chosen))]
     if not chosen or not len(fold):
         return ()
     rows = np.sort(np.random.default_rng([seed, 29]).permutation(len(fold))[:_ROWS])
@@ -131,7 +141,7 @@ def make_cohorts(
 def _one_number(target: Target, fold: Fold, said: Float | Ranked) -> tuple[Float, Float, str]:
     """Return target and prediction as one number per row, and what that number is."""
     if isinstance(said, Ranked):
-        return _hits(fold, said), said.scores[:, 0], f"hits among the first {_FIRST}"
+        return _hits(fold, said)
     if target.task_type is TaskType.BINARY_CLASSIFICATION:
         return fold.label, said, "probability of true"
     if target.task_type is TaskType.REGRESSION:
@@ -150,18 +160,19 @@ def _one_number(target: Target, fold: Fold, said: Float | Ranked) -> tuple[Float
     return truth, said[:, most], f"probability of {classes[most]}"
 
 
-def _hits(fold: Fold, said: Ranked) -> Float:
-    """Return how many of the first ten items came true, float64[n]."""
+def _hits(fold: Fold, said: Ranked) -> tuple[Float, Float, str]:
+    """Return how many of the first ten items could come true, and how many did, float64[n]."""
     if fold.lists is None:
         raise AssertionError("a ranking is judged by lists")
     wide = 1 + int(max(fold.lists.values.max(initial=0), said.items.max(initial=0)))
     owner = np.repeat(np.arange(len(fold)), fold.lists.lengths)
     wanted = owner * wide + fold.lists.values
     first = said.items[:, :_FIRST]
+    most = first.shape[1]
     given = np.arange(len(fold))[:, None] * wide + first
     hit = np.isin(given, wanted) & (first >= 0)
-    counted: Float = hit.sum(axis=1).astype(np.float64)
-    return counted
+    possible = np.minimum(fold.lists.lengths, most).astype(np.float64)
+    return possible, hit.sum(axis=1).astype(np.float64), f"hits among the first {most}"
 
 
 def _of_numbers(values: Float, guess: Float, truth: Float) -> tuple[Group, ...]:

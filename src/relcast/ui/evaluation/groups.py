@@ -89,7 +89,7 @@ def draw_cohorts(cohorts: Sequence[Cohort]) -> None:
     """Draw mean prediction beside mean target along features; where they part, it is wrong."""
     if not cohorts:
         return
-    with card("Along the features that matter most", aside=cohorts[0].of):
+    with card("Along the entity's features", aside=f"what matters most first; {cohorts[0].of}"):
         note("Mean prediction beside mean target of each group: where the two part, it is wrong.")
         with html.div().classes("rc-grid"):
             for cohort in cohorts[:_SHOWN]:

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ROOM", "draw_task", "show_model"]
 
-ROOM = "/queries"
+ROOM = "/models"
+_QUERIES = "/queries"
 _VERSIONS = 10
 
 
@@ -67,7 +68,7 @@ async def show_model(request: Request, model_id: str, split: str | None = None) 
     """The page ``/models/{id}``; ``split`` chooses ``test`` (first) or ``validation``."""
     view = await ask(_load, Hall.of(request).platform, model_id)
     model, report = view.model, view.model.evaluation
-    above = Crumb(view.name, f"{ROOM}/{model.query_id}" if view.alive else ROOM)
+    above = Crumb(view.name, f"{_QUERIES}/{model.query_id}" if view.alive else ROOM)
     with page_frame("Evaluation", ROOM, above=above) as top:
         with top:
             _actions(model)
