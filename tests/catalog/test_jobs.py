@@ -151,12 +151,30 @@ def test_cancelling(catalog, clock):
     catalog.jobs.move(done, JobState.DONE, attempt=attempt, result={"x": 1})
     assert catalog.jobs.request_cancel(waiting) is JobState.CANCELLED
     assert catalog.jobs.request_cancel(running) is JobState.RUNNING
-    assert catalog.jobs.cancel_requested(running)
+    assert catalog.jobs.stop_asked(running) == "discard"
+    assert catalog.jobs.request_cancel(running, keep_best=True) is JobState.RUNNING
+    assert catalog.jobs.stop_asked(running) == "discard", "what was given up is not kept"
     assert catalog.jobs.request_cancel(running) is JobState.RUNNING
     assert [e.type for e in catalog.events.after(running)].count("cancel") == 1
     assert catalog.jobs.request_cancel(done) is JobState.DONE
     assert catalog.jobs.get(done).result == {"x": 1}
-    assert not catalog.jobs.cancel_requested(done)
+    assert catalog.jobs.stop_asked(done) is None
+
+
+def test_a_cancel_that_keeps_the_best_may_be_followed_by_one_that_does_not(catalog):
+    waiting, running = add_job(catalog, "ingest-job-1"), add_job(catalog, "ingest-job-2")
+    catalog.jobs.claim(running, "w")
+    assert catalog.jobs.request_cancel(waiting, keep_best=True) is JobState.CANCELLED
+    assert not catalog.jobs.get(waiting).keep_best
+    for _ in range(2):
+        assert catalog.jobs.request_cancel(running, keep_best=True) is JobState.RUNNING
+        assert catalog.jobs.stop_asked(running) == "keep best"
+        assert catalog.jobs.get(running).to_json()["keep_best"] is True
+    for _ in range(2):
+        catalog.jobs.request_cancel(running)
+        assert catalog.jobs.stop_asked(running) == "discard"
+    said = [e.payload["keep_best"] for e in catalog.events.after(running) if e.type == "cancel"]
+    assert said == [True, False]
 
 
 def test_the_queue_is_bounded_also_when_many_post_at_once(catalog):

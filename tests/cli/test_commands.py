@@ -43,7 +43,17 @@ def relcast(place, *words, status=0):
 
 def test_help_names_every_command(place):
     shown = relcast(place, "--help").stdout
-    for command in ("serve", "worker", "keys", "ingest", "train", "predict", "explain", "query"):
+    for command in (
+        "serve",
+        "worker",
+        "keys",
+        "ingest",
+        "train",
+        "predict",
+        "explain",
+        "query",
+        "jobs",
+    ):
         assert re.search(rf"\b{command}\b", shown)
     assert relcast(place, "--version").stdout.strip() == __version__
 

@@ -14,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+from relcast.core.errors import Cancelled
 from relcast.jobs.child import LineProgress, live_and_die_with_the_server
+from relcast.jobs.stopping import SIGNAL, Stopping
 
 EVALUATION = {
     "task_type": "regression",
@@ -31,6 +33,8 @@ def main() -> int:
     home = Path(spec["store"]).parent
     control = home / "control.json"
     wishes = json.loads(control.read_text()).get(command, {}) if control.exists() else {}
+    stopping = Stopping()
+    stopping.listen()
     if not wishes.get("no_lifeline"):
         live_and_die_with_the_server()
     with (home / "runs.jsonl").open("a") as runs:
@@ -54,27 +58,44 @@ def main() -> int:
     if wishes.get("fault"):
         answer = {"ok": False, "error": wishes["fault"]}
     else:
-        answer = {"ok": True, "result": work(command, spec, wishes)}
+        try:
+            result = work(command, spec, wishes, stopping)
+            answer = {"ok": True, "result": result | {"stopped_early": stopping.stopped}}
+        except Cancelled as stopped:
+            answer = {"ok": False, "error": stopped.to_json()}
     temporary = result_path.with_suffix(".tmp")
     temporary.write_text(json.dumps(answer))
     temporary.rename(result_path)
     return 0
 
 
-def work(command: str, spec: dict, wishes: dict) -> dict:
-    progress = LineProgress(sys.stdout)
+def work(command: str, spec: dict, wishes: dict, stopping: Stopping) -> dict:
+    """Keep the best so far when told to: ``"keeps": false`` has none, ``true`` looks at each update.
+
+    ``"numb"`` makes no updates, and ``"deaf"`` hears nothing at all.
+    """
+    progress = LineProgress(sys.stdout, stopping)
+    keeps = wishes.get("keeps", False)
+    if keeps == "deaf":
+        signal.signal(SIGNAL, signal.SIG_IGN)
     name = {"ingest": "Ingestion", "training_table": "Training table", "train": "Training"}.get(
         command, "Predicting"
     )
     with progress.stage(name, total=10, unit="rows") as stage:
         until = time.monotonic() + wishes.get("sleep", 0)
         done = 0
-        while time.monotonic() < until:
-            done += 1
-            stage.update(done, detail="working")
-            time.sleep(0.05)
+        try:
+            while time.monotonic() < until:
+                done += 1
+                if keeps != "numb":
+                    stage.update(done, detail="working")
+                time.sleep(0.05)
+        except (Cancelled, KeyboardInterrupt):
+            if not keeps:
+                raise
         stage.report({"trial": 1, "mae": 1.5})
-        stage.update(10)
+        if not stopping.stopped:
+            stage.update(10)
     if command == "ingest":
         tables = {t: f"{t}@1" for t in spec["sources"]}
         return {"snapshot_id": "snapshot-1", "tables": tables, "report": {}, "elapsed_seconds": 0.1}

@@ -22,7 +22,7 @@ from relcast.core.errors import InvalidRequest
 
 __all__ = ["HEAD", "Database"]
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Kept here so that opening an up-to-date catalog need not load Alembic."""
 
 # Any numbers; they name our advisory locks in PostgreSQL.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
@@ -25,12 +25,15 @@ class JobReading:
     _database: Database
     _stages: Stages
 
-    def cancel_requested(self, job_id: str) -> bool:
-        """Whether the job was asked to stop."""
+    def stop_asked(self, job_id: str) -> Literal["discard", "keep best"] | None:
+        """Return how the job was asked to stop; None when it was not."""
         with self._database.read() as connection:
-            return bool(
-                connection.scalar(sa.select(jobs.c.cancel_requested).where(jobs.c.id == job_id))
-            )
+            job = connection.execute(
+                sa.select(jobs.c.cancel_requested, jobs.c.keep_best).where(jobs.c.id == job_id)
+            ).one()
+        if not job.cancel_requested:
+            return None
+        return "keep best" if job.keep_best else "discard"
 
     def number(self, job_id: str) -> int:
         """Return a job's place among all that were ever posted, from 1."""
@@ -192,6 +195,7 @@ class JobReading:
                 parents=tuple(parents[row.id]),
                 attempts=row.attempts,
                 position=positions.get(row.id),
+                keep_best=row.keep_best,
             )
             for row in rows
         ]

@@ -203,23 +203,25 @@ class Jobs(JobReading):
             job_id, JobState.QUEUED, attempt=attempt, worker=None, attempts=jobs.c.attempts - 1
         )
 
-    def request_cancel(self, job_id: str) -> JobState:
-        """Cancel a waiting job, or ask a running one to stop; return the state it is then in."""
+    def request_cancel(self, job_id: str, *, keep_best: bool = False) -> JobState:
+        """Cancel a waiting job, or ask a running one to stop; return the state it is then in.
+
+        With ``keep_best`` a running job is to publish its best so far. Asked again without, it is
+        to stop without; who asked for that first is not overruled.
+        """
         with self._database.write() as connection:
             for waiting in WAITING:
                 if self.move(job_id, JobState.CANCELLED, only_from=waiting, cancel_requested=True):
                     return JobState.CANCELLED
+            unasked = jobs.c.cancel_requested.is_(False)
+            news = unasked if keep_best else unasked | jobs.c.keep_best.is_(True)
             asked = connection.execute(
                 sa.update(jobs)
-                .where(
-                    jobs.c.id == job_id,
-                    jobs.c.state == JobState.RUNNING.value,
-                    jobs.c.cancel_requested.is_(False),
-                )
-                .values(cancel_requested=True)
+                .where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING.value, news)
+                .values(cancel_requested=True, keep_best=keep_best)
             )
             if asked.rowcount:
-                self._events.add(job_id, "cancel", {"requested": True})
+                self._events.add(job_id, "cancel", {"requested": True, "keep_best": keep_best})
             state: str = connection.execute(
                 sa.select(jobs.c.state).where(jobs.c.id == job_id)
             ).scalar_one()

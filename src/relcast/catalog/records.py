@@ -183,6 +183,7 @@ class JobRecord:
         error: ``RelcastError.to_json()`` of the cause; only when FAILED.
         stages: In the order in which they run.
         parents: Jobs whose results this one needs.
+        keep_best: Whether a training that was asked to stop is to publish its best so far.
         attempts: How often a worker began it; above 1 after a crash of the worker.
         position: Place in the queue, 1 is next; None unless NOT_STARTED or QUEUED.
     """
@@ -204,6 +205,7 @@ class JobRecord:
     parents: tuple[str, ...]
     attempts: int = 0
     position: int | None = None
+    keep_best: bool = False
 
     @property
     def stage(self) -> StageRecord | None:
@@ -228,6 +230,7 @@ class JobRecord:
             "ended_at": isoformat(self.ended_at),
             "stages": [s.to_json() for s in self.stages],
             "cancel_requested": self.cancel_requested,
+            "keep_best": self.keep_best,
             "parents": list(self.parents),
             "attempts": self.attempts,
             "position": self.position,

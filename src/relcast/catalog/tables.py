@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -137,6 +138,7 @@ jobs = Table(
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("keep_best", Boolean, nullable=False, server_default=false()),
     # Whether the engine's queue holds the job; the catalog is told first, the engine after it.
     Column("enqueued", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),

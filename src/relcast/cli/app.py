@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from relcast.cli import engine, explaining, platform, questions
+from relcast.cli import engine, explaining, jobs, platform, questions
 from relcast.core.errors import InvalidRequest, RelcastError, UserError
 
 __all__ = ["main"]
@@ -28,8 +28,10 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="The API key and the UI's password.", no_args_is_help=True)
 query = typer.Typer(help="Predictive queries.", no_args_is_help=True)
+job = typer.Typer(help="The jobs of a server's home.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 app.add_typer(query, name="query")
+app.add_typer(job, name="jobs")
 
 app.command()(platform.serve)
 app.command()(platform.worker)
@@ -39,6 +41,9 @@ app.command()(engine.ingest)
 app.command()(engine.train)
 app.command()(engine.predict)
 app.command()(explaining.explain)
+job.command("list")(jobs.list_jobs)
+job.command("show")(jobs.show)
+job.command("cancel")(jobs.cancel)
 query.command("check")(questions.check_query)
 query.command("sql")(questions.print_sql)
 

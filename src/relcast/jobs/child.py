@@ -9,7 +9,8 @@ is the job's log, and exit status 1. Progress goes to standard output as JSON li
 else does: what libraries print is sent to the log.
 
 Standard input is a lifeline: when it ends, the server is gone, and the whole process group goes
-too. The process that is started guards that; the step runs in its fork.
+too. The process that is started guards that; the step runs in its fork. What comes over it asks a
+training to stop and publish its best so far (see ``relcast.jobs.stopping``).
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TextIO
 
-from relcast.core.errors import RelcastError
-from relcast.core.progress import Progress, StageName
+from relcast.core.errors import Cancelled, RelcastError
+from relcast.core.progress import StageName
+from relcast.jobs.stopping import SIGNAL, Stopping
 from relcast.outputs import atomic_path
 
 __all__ = ["LineProgress", "live_and_die_with_the_server", "main"]
@@ -43,11 +45,12 @@ _LOOK_SECONDS = 0.1
 
 
 class LineProgress:
-    """A progress whose stages are JSON lines."""
+    """A progress whose stages are JSON lines; an update of one that is to stop raises."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, stopping: Stopping | None = None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
+        self.stopping = stopping or Stopping()
 
     def stage(self, name: StageName, total: float | None = None, unit: str = "") -> LineStage:
         return LineStage(self, name, total, unit)
@@ -62,9 +65,12 @@ class LineProgress:
 class LineStage:
     """One stage: its beginning, its updates (at most five a second), its reports, its end."""
 
-    def __init__(self, progress: LineProgress, name: str, total: float | None, unit: str) -> None:
+    def __init__(
+        self, progress: LineProgress, name: StageName, total: float | None, unit: str
+    ) -> None:
         self._progress = progress
-        self._name = name
+        self._stopping = progress.stopping
+        self._name: StageName = name
         self._state: dict[str, Any] = {"done": None, "total": total, "unit": unit, "detail": ""}
         self._sent = 0.0
 
@@ -77,6 +83,7 @@ class LineStage:
     ) -> None:
         given = {"done": done, "total": total, "unit": unit, "detail": detail}
         self._state |= {key: value for key, value in given.items() if value is not None}
+        self._stopping.check()
         now = time.monotonic()
         if now - self._sent >= _UPDATE_SECONDS:
             self._sent = now
@@ -86,6 +93,7 @@ class LineStage:
         self._send("report", event=dict(event))
 
     def __enter__(self) -> Self:
+        self._stopping.begins(self._name)
         self._send("begin", **self._state)
         return self
 
@@ -95,6 +103,9 @@ class LineStage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stopping.ends(self._name)
+        if kind is None and self._name == "Training" and self._stopping.stopped:
+            self._state["detail"] = "stopped early; the best so far is published"
         self._send("end" if kind is None else "broken", **self._state)
 
     def _send(self, what: str, **more: Any) -> None:
@@ -104,6 +115,8 @@ class LineStage:
 def main(arguments: list[str]) -> int:
     """Run one step; return the exit status."""
     spec_path, result_path = Path(arguments[0]), Path(arguments[1])
+    stopping = Stopping()
+    stopping.listen()  # before the fork: the signal that nobody hears ends a process
     live_and_die_with_the_server()
     os.umask(0o077)
     # Progress keeps the real standard output; everybody else's becomes the log's.
@@ -111,7 +124,10 @@ def main(arguments: list[str]) -> int:
     os.dup2(2, 1)
     try:
         order = json.loads(spec_path.read_text())
-        answer = {"ok": True, "result": _run(order["command"], order["spec"], LineProgress(lines))}
+        result = _run(order["command"], order["spec"], LineProgress(lines, stopping))
+        answer = {"ok": True, "result": result}
+    except KeyboardInterrupt:
+        answer = {"ok": False, "error": Cancelled("The training was asked to stop").to_json()}
     except RelcastError as error:
         if error.status >= 500:
             traceback.print_exc()
@@ -128,7 +144,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _run(command: str, spec: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+def _run(command: str, spec: Mapping[str, Any], progress: LineProgress) -> dict[str, Any]:
     from relcast.pipeline import steps
 
     roads: dict[str, tuple[type[Any], Callable[..., Any]]] = {
@@ -141,7 +157,8 @@ def _run(command: str, spec: Mapping[str, Any], progress: Progress) -> dict[str,
         "predict": (steps.PredictSpec, steps.predict),
     }
     kind, step = roads[command]
-    return dataclasses.asdict(step(kind(**spec), progress))
+    result = dataclasses.asdict(step(kind(**spec), progress))
+    return result | {"stopped_early": True} if progress.stopping.stopped else result
 
 
 def live_and_die_with_the_server() -> None:
@@ -180,7 +197,11 @@ def _guard(worker: int) -> NoReturn:
             with suppress(OSError):  # two signals cannot be set, and need not be
                 signal.signal(-code, signal.SIG_DFL)
             os.kill(os.getpid(), -code)
-        if 0 in ready and not os.read(0, 4096):
+        if 0 not in ready:
+            continue
+        if os.read(0, 4096):
+            os.kill(worker, SIGNAL)
+        else:
             if os.getpgrp() == os.getpid():  # only ever our own group
                 os.killpg(os.getpgrp(), signal.SIGKILL)
             os.kill(worker, signal.SIGKILL)

@@ -58,15 +58,32 @@ class Following(Rooms):
         found = self.jobs(kind=kind, query_id=self.catalog.queries.get(query).id, limit=1).items
         return found[0] if found else None
 
-    def cancel(self, job_id: str) -> bool:
+    def cancel(self, job_id: str, *, keep_best: bool | None = None) -> bool:
         """Ask a job to stop; True when it is cancelled or will be, False when it had ended.
 
         A waiting job is CANCELLED at once; a running one within seconds. Asking twice is no error.
+
+        With ``keep_best`` a training that runs publishes the best model that it has by then: the
+        job ends DONE, its result says ``stopped_early``, and the model is promoted only where the
+        query has none yet. It ends CANCELLED where there is nothing yet (before the first baseline
+        is scored) or publishing takes longer than five minutes. Asked again without ``keep_best``,
+        it ends at once. None does what the training's plan says (``on_stop``).
+
+        Raises ``job.nothing_to_keep`` for jobs of other kinds.
         """
         before = self.job(job_id)
+        trains = before.kind is JobKind.training
+        if keep_best and not trains:
+            raise InvalidRequest(
+                f"Job {job_id} is of kind {before.kind.value}, which has no best so far",
+                code="job.nothing_to_keep",
+                hint="Cancel it without keep_best. Only a training has something to keep.",
+            )
         if before.state.is_terminal:
             return before.state is JobState.CANCELLED
-        state = self.catalog.jobs.request_cancel(job_id)
+        if keep_best is None:
+            keep_best = trains and before.config["model_plan"].get("on_stop") == "publish"
+        state = self.catalog.jobs.request_cancel(job_id, keep_best=keep_best)
         self._wake()
         return state in (JobState.RUNNING, JobState.CANCELLED)
 

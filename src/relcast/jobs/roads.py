@@ -78,7 +78,8 @@ def training(run: Run) -> dict[str, Any]:
             query=config["query"],
             training_table=str(run.home.root / table["path"]),
             out=str(staging / "model"),
-            plan=config["model_plan"],
+            # Who wants nothing kept ends the child; who asks it to stop wants the best so far.
+            plan={**config["model_plan"], "on_stop": "publish"},
             threads=run.settings.threads,
             forecast_length=config["table_plan"].get("forecast_length"),
         )
@@ -99,13 +100,18 @@ def training(run: Run) -> dict[str, Any]:
         },
         "elapsed_seconds": made["elapsed_seconds"],
         "trials": made["summary"].get("trials", 0),
+        "stopped_early": made.get("stopped_early", False),
         "files": ["holdout.parquet"] if (place / "holdout.parquet").exists() else [],
         "_model": made,
     }
 
 
 def keep_model(run: Run, result: dict[str, Any]) -> dict[str, Any]:
-    """Store the model of a training's result; call it in the transaction that ends the job."""
+    """Store the model of a training's result; call it in the transaction that ends the job.
+
+    It is promoted where the job says so, or the query has none yet. One that was stopped early is
+    promoted in the second case only.
+    """
     made = result.pop("_model")
     job = run.job
     config = job.config
@@ -135,11 +141,14 @@ def keep_model(run: Run, result: dict[str, Any]) -> dict[str, Any]:
                 "model": config["model_plan"].get("seed"),
             },
             "code_version": __version__,
+            "stopped_early": result["stopped_early"],
             "model": report.pop("lineage", {}),
         },
     )
     same = (query.text, query.graph_id) == (config["query"], job.graph_id)
-    if same and (config["promote"] or query.promoted_model_id is None):
+    # A model whose training was cut short takes no other's place by itself.
+    promote = config["promote"] and not result["stopped_early"]
+    if same and (promote or query.promoted_model_id is None):
         run.catalog.models.promote(result["model_id"])
     return result
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "RunCancelled", "RunFailed", "RunReleased", "crashed"]
 
 _TRIES_AFTER_A_KILL = 2
+_KEEPS = "train"
 
 
 class RunFailed(Exception):
@@ -104,6 +105,8 @@ class Run:
         self._heed(self._asked())
 
         def perform() -> dict[str, Any]:
+            if self._asked() == "keep":  # before there was anything
+                return {"how": "cancel", "error": None}
             staging = self.home.staging(self.job_id) / command
             shutil.rmtree(staging, ignore_errors=True)  # leftovers of an attempt that died
             staging.mkdir(parents=True, mode=0o700)
@@ -133,7 +136,9 @@ class Run:
         orders = Orders(command, spec, staging, self.home.log(self.job_id))
         for _ in range(_TRIES_AFTER_A_KILL):
             bounds = Bounds(self._left(), self.settings.memory_limit_mb, self.settings.threads)
-            ending = run_child(orders, bounds, heard=recorder.heard, stop=self._asked)
+            ending = run_child(
+                orders, bounds, heard=recorder.heard, stop=lambda: self._asked_in(command)
+            )
             if ending.how == "release":
                 raise RunReleased
             killed = ending.how == "crashed" and ending.status is not None and ending.status < 0
@@ -147,9 +152,17 @@ class Run:
         return None if most is None else max(0.0, most - (time.monotonic() - self._began))
 
     def _asked(self) -> Stop | None:
-        if self.catalog.jobs.cancel_requested(self.job_id):
+        asked = self.catalog.jobs.stop_asked(self.job_id)
+        if asked == "discard":
             return "cancel"
-        return "release" if self._leaving() else None
+        if self._leaving():
+            return "release"
+        return "keep" if asked == "keep best" else None
+
+    def _asked_in(self, command: str) -> Stop | None:
+        """Return what a step has to heed; only the one that trains has a best so far."""
+        asked = self._asked()
+        return "cancel" if asked == "keep" and command != _KEEPS else asked
 
     @staticmethod
     def _heed(asked: Stop | None) -> None:

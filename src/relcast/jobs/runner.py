@@ -21,7 +21,20 @@ from typing import Any, Literal
 
 import psutil
 
-__all__ = ["Bounds", "Ending", "Orders", "run_child"]
+from relcast.core.errors import Cancelled
+
+__all__ = [
+    "Bounds",
+    "Ending",
+    "Lines",
+    "Orders",
+    "Stop",
+    "end_group",
+    "environment",
+    "has_ended",
+    "private_memory",
+    "run_child",
+]
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "relcast.jobs.child")
 """How a child is started; the paths of its orders and its answer follow."""
@@ -30,9 +43,13 @@ _TICK = 0.1
 _ASK_EVERY = 0.25
 _MEASURE_EVERY = 0.5
 _GRACE = 10.0
+_HINT_SECONDS = 5.0
+_KEEP_SECONDS = 300.0
 _LONGEST_LINE = 1 << 20
 
-Stop = Literal["cancel", "release"]
+_Why = Literal["cancel", "release", "out_of_time", "out_of_memory"]
+Stop = Literal["cancel", "release", "keep"]
+"""Why a child has to end: at once, at once because its worker does, or once its best is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +77,8 @@ class Ending:
 
     ``how`` is ``done`` (with ``result``), ``failed`` (the user's fault, with ``error``),
     ``crashed`` (with ``status``, an exit status or minus a signal), ``out_of_time``,
-    ``out_of_memory``, ``cancel`` or ``release`` (it was told to stop).
+    ``out_of_memory``, ``cancel`` or ``release`` (it was told to stop). A child that was told to
+    keep its best is ``done`` when it did, and else ``cancel``.
     """
 
     how: Literal["done", "failed", "crashed", "out_of_time", "out_of_memory", "cancel", "release"]
@@ -79,7 +97,8 @@ def run_child(
     """Run a step to its end and say how it ended.
 
     ``heard`` gets each line of progress; ``stop`` is asked four times a second whether the child
-    has to end. Every process of the child's group is gone when this returns.
+    has to end. To keep its best so far it has five minutes; after five seconds it is interrupted
+    where it stands. Every process of the child's group is gone when this returns.
     """
     orders.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     orders.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -94,16 +113,17 @@ def run_child(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=_environment(bounds.threads, orders.directory),
+            env=environment(bounds.threads, orders.directory),
             start_new_session=True,
         )
     finally:
         os.close(log)
-    told: Literal["cancel", "release", "out_of_time", "out_of_memory"] | None
+    told: _Why | None
+    keeping = _Keeping(child)
     try:
-        told = _attend(child, bounds, heard, stop)
+        told = _attend(child, bounds, heard, stop, keeping)
     finally:
-        status = _end(child, polite=False)
+        status = end_group(child, polite=False)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
@@ -112,11 +132,13 @@ def run_child(
     try:
         answer = json.loads(result_path.read_text())
     except (FileNotFoundError, json.JSONDecodeError):
-        return Ending("crashed", status=status)
+        return Ending("cancel" if keeping.asked else "crashed", status=status)
     if answer["ok"]:
         return Ending("done", result=answer["result"])
     if answer.get("out_of_memory"):
         return Ending("out_of_memory")
+    if answer["error"]["code"] == Cancelled.default_code:  # told to keep, it had nothing yet
+        return Ending("cancel")
     return Ending("failed", error=answer["error"])
 
 
@@ -125,33 +147,58 @@ def _attend(
     bounds: Bounds,
     heard: Callable[[Mapping[str, Any]], None],
     stop: Callable[[], Stop | None],
-) -> Literal["cancel", "release", "out_of_time", "out_of_memory"] | None:
+    keeping: _Keeping,
+) -> _Why | None:
     """Listen until the child has ended by itself (None) or was ended, and say why."""
     began = time.monotonic()
     ask_at = measure_at = began
-    lines = _Lines(child, heard)
+    lines = Lines(child, heard)
     while True:
         lines.wait(_TICK)
         now = time.monotonic()
-        why: Literal["cancel", "release", "out_of_time", "out_of_memory"] | None = None
+        why: _Why | None = None
         if now >= ask_at:
             ask_at = now + _ASK_EVERY
-            why = stop()
+            asked = stop()
+            why = keeping.remind(now) if asked == "keep" else asked
         if bounds.seconds is not None and now - began > bounds.seconds:
             why = why or "out_of_time"
         if bounds.memory_mb is not None and now >= measure_at:
             measure_at = now + _MEASURE_EVERY
-            if _memory(child.pid) > bounds.memory_mb * 1024 * 1024:
+            if private_memory(child.pid) > bounds.memory_mb * 1024 * 1024:
                 why = why or "out_of_memory"
         if why is not None:
-            _end(child, polite=True)
+            end_group(child, polite=True)
             return why
-        if _has_ended(child):
+        if has_ended(child):
             lines.drain()
             return None
 
 
-class _Lines:
+class _Keeping:
+    """A child that was told to publish its best so far, and how long it has for that."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self.asked = 0
+        self._child = child
+        self._began = 0.0
+
+    def remind(self, now: float) -> Literal["cancel"] | None:
+        """Tell the child, and again when it does not seem to hear; ``cancel`` when it is late."""
+        if self.asked == 0:
+            self._began = now
+        waits = now - self._began
+        if waits > _KEEP_SECONDS:
+            return "cancel"
+        if self.asked == 0 or (self.asked == 1 and waits > _HINT_SECONDS):
+            self.asked += 1
+            if self._child.stdin is not None:
+                with suppress(BrokenPipeError):  # it has ended
+                    os.write(self._child.stdin.fileno(), b"k")
+        return None
+
+
+class Lines:
     """The child's standard output, line by line, without ever blocking on it."""
 
     def __init__(
@@ -179,7 +226,12 @@ class _Lines:
         """Pass on what is left."""
         while self._open and self._read():
             pass
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening."""
         if self._open:
+            self._open = False
             self._selector.close()
 
     def _read(self) -> bool:
@@ -201,7 +253,7 @@ class _Lines:
         return True
 
 
-def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+def has_ended(child: subprocess.Popen[bytes]) -> bool:
     """Whether the child ended; it is not reaped, so that its group's number stays its own."""
     if not hasattr(os, "waitid"):
         return child.poll() is not None
@@ -211,7 +263,7 @@ def _has_ended(child: subprocess.Popen[bytes]) -> bool:
     )
 
 
-def _end(child: subprocess.Popen[bytes], *, polite: bool) -> int:
+def end_group(child: subprocess.Popen[bytes], *, polite: bool) -> int:
     """End the whole group, and return the child's status. A polite end has ten seconds."""
     if child.returncode is not None:
         return child.returncode
@@ -249,7 +301,7 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _memory(pid: int) -> int:
+def private_memory(pid: int) -> int:
     """Return the bytes of private memory of a process and its descendants.
 
     Mapped files (snapshots) do not count: the kernel takes those pages back when it needs them.
@@ -267,7 +319,7 @@ def _memory(pid: int) -> int:
     return total
 
 
-def _environment(threads: int, scratch: Path) -> dict[str, str]:
+def environment(threads: int, scratch: Path) -> dict[str, str]:
     """Return the child's environment: our settings and secrets stay here."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("RELCAST_")}
     count = str(threads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
@@ -14,13 +14,17 @@ from pydantic import BaseModel
 from relcast.catalog import GraphRecord, JobRecord, JobState, ModelRecord, QueryRecord
 from relcast.core.errors import RelcastError
 from relcast.server.auth import Caller
-from relcast.server.bodies import stamp
+from relcast.server.bodies import NewCancel, stamp
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import API
+
+if TYPE_CHECKING:
+    from relcast.jobs import Platform
 
 __all__ = [
     "Repeatable",
     "accepted",
+    "cancelled",
     "graph_json",
     "job_json",
     "model_json",
@@ -45,6 +49,17 @@ def accepted(job: JobRecord) -> JSONResponse:
     return JSONResponse(
         job_json(job), status_code=202, headers={"Location": f"{API}/jobs/{job.id}"}
     )
+
+
+def cancelled(platform: Platform, job_id: str, body: NewCancel | None) -> dict[str, Any]:
+    """Ask a job to stop, and return what that did."""
+    stopped = platform.cancel(job_id, keep_best=None if body is None else body.keep_best)
+    detail = "The job had ended already"
+    if stopped:
+        detail = "The job will stop"
+        if platform.job(job_id).keep_best:
+            detail = "The job will stop and publish its best so far, if it has any"
+    return {"is_cancelled": stopped, "job_id": job_id, "detail": detail}
 
 
 def graph_json(record: GraphRecord) -> dict[str, Any]:

@@ -238,6 +238,9 @@ class JobBody(_Out):
     ended_at: str | None
     stages: list[StageBody]
     cancel_requested: bool
+    keep_best: bool = Field(
+        description="Whether a training that was asked to stop is to publish its best so far."
+    )
     parents: list[str]
     attempts: int
     position: int | None = Field(description="Place in the queue; 1 is next.")
@@ -262,6 +265,17 @@ class StatusBody(_Out):
     result: dict[str, Any] | None = Field(description="Metrics beside the baselines, when DONE.")
     error: dict[str, Any] | None
     job: JobBody | None
+
+
+class NewCancel(_In):
+    """How a job is to stop."""
+
+    keep_best: bool | None = Field(
+        default=None,
+        description="Of a training that runs: publish the best model so far. The job then ends "
+        "DONE, and its result says stopped_early. Left out: what `on_stop` of its plan says.",
+        examples=[True],
+    )
 
 
 class CancelBody(_Out):

@@ -13,10 +13,11 @@ from fastapi.responses import JSONResponse
 from relcast.catalog import JobKind, JobRecord
 from relcast.core.errors import Conflict
 from relcast.jobs.own_rows import OwnRows
-from relcast.server.answers import accepted, job_json, once
+from relcast.server.answers import accepted, cancelled, job_json, once
 from relcast.server.bodies import (
     CancelBody,
     JobBody,
+    NewCancel,
     NewPrediction,
     NewRetraining,
     OwnRowsBody,
@@ -148,9 +149,16 @@ def prediction_status(request: Request, query: str) -> Response:
     summary="Cancel the newest training of a query",
     answer=CancelBody,
 )
-def cancel_training(request: Request, query: str) -> Response:
-    """Ask the job to stop; nothing running is a 200 that says so."""
-    return _cancel(request, query, JobKind.training)
+def cancel_training(
+    request: Request,
+    query: str,
+    body: Annotated[NewCancel | None, Body(description="May be left out.")] = None,
+) -> Response:
+    """Ask the job to stop; nothing running is a 200 that says so.
+
+    With `keep_best` the best model so far is published; see `POST /jobs/{job_id}/cancel`.
+    """
+    return _cancel(request, query, JobKind.training, body)
 
 
 @routes.post(
@@ -190,12 +198,10 @@ def _status_json(job: JobRecord | None) -> dict[str, Any]:
     }
 
 
-def _cancel(request: Request, query: str, kind: JobKind) -> Response:
+def _cancel(request: Request, query: str, kind: JobKind, body: NewCancel | None = None) -> Response:
     platform = platform_of(request)
     job = platform.latest(query, kind)
     if job is None or job.state.is_terminal:
         detail = f"No {kind.value} of this query waits or runs"
         return JSONResponse({"is_cancelled": False, "job_id": None, "detail": detail})
-    stopped = platform.cancel(job.id)
-    detail = "The job will stop" if stopped else "The job had ended already"
-    return JSONResponse({"is_cancelled": stopped, "job_id": job.id, "detail": detail})
+    return JSONResponse(cancelled(platform, job.id, body))

@@ -7,13 +7,21 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Body, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from relcast.core.errors import InvalidRequest
-from relcast.server.answers import job_json
-from relcast.server.bodies import CancelBody, FilesBody, JobBody, JobsBody, PredictionsBody, stamp
+from relcast.server.answers import cancelled, job_json
+from relcast.server.bodies import (
+    CancelBody,
+    FilesBody,
+    JobBody,
+    JobsBody,
+    NewCancel,
+    PredictionsBody,
+    stamp,
+)
 from relcast.server.job_files import downloads, preview
 from relcast.server.platform_of import platform_of
 from relcast.server.routing import Routes
@@ -61,11 +69,17 @@ def get_job(request: Request, job_id: str) -> Response:
     summary="Ask a job to stop",
     answer=CancelBody,
 )
-def cancel_job(request: Request, job_id: str) -> Response:
-    """Best-effort and asynchronous: the job's state says when it has stopped."""
-    stopped = platform_of(request).cancel(job_id)
-    detail = "The job will stop" if stopped else "The job had ended already"
-    return JSONResponse({"is_cancelled": stopped, "job_id": job_id, "detail": detail})
+def cancel_job(
+    request: Request,
+    job_id: str,
+    body: Annotated[NewCancel | None, Body(description="May be left out.")] = None,
+) -> Response:
+    """Best-effort and asynchronous: the job's state says when it has stopped.
+
+    With `keep_best` a training publishes the best model that it has by then and ends DONE; where it
+    has none yet it ends CANCELLED.
+    """
+    return JSONResponse(cancelled(platform_of(request), job_id, body))
 
 
 @routes.get(
