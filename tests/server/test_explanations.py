@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.server.conftest import Shop
@@ -46,9 +50,18 @@ def test_an_earlier_anchor_sees_less(shop: Shop, road: str) -> None:
         ({"entity": 7, "anchor": "someday"}, 422, None),
         ({"entity": 7, "top": 0}, 422, None),
         ({"entity": [7]}, 422, None),
+        ({"entity": "7" * 5000}, 422, None),
         ({}, 422, None),
     ],
-    ids=["unknown key", "no such output", "no time", "no reasons", "no key", "nothing"],
+    ids=[
+        "unknown key",
+        "no such output",
+        "no time",
+        "no reasons",
+        "no key",
+        "too long a key",
+        "nothing",
+    ],
 )
 def test_what_cannot_be_explained_is_said(
     shop: Shop, road: str, body: dict[str, Any], status: int, code: str | None
@@ -56,6 +69,36 @@ def test_what_cannot_be_explained_is_said(
     problem = assert_problem(shop.client.post(road, json=body), status)
     if code is not None:
         assert problem["code"] == code
+
+
+def test_one_process_answers_and_answers_as_a_fresh_one_does(
+    shop: Shop, road: str, trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second question costs no process; no answer depends on what was asked before."""
+    explained = [shop.client.post(road, json={"entity": n, "top": 5}).json() for n in (3, 4)]
+    [process] = warm_processes(shop)
+    began = time.perf_counter()
+    third = shop.client.post(road, json={"entity": 5, "top": 5})
+    assert third.status_code == 200
+    assert time.perf_counter() - began < 2
+    assert warm_processes(shop) == [process]
+    shop.platform.quick_work._warm.end()
+    assert warm_processes(shop) == []
+    monkeypatch.setattr(shop.platform.quick_work, "_kept", OrderedDict())
+    again = [shop.client.post(road, json={"entity": n, "top": 5}).json() for n in (4, 3)]
+    assert again == explained[::-1]
+    assert warm_processes(shop) != [process]
+
+
+def warm_processes(shop: Shop) -> list[int]:
+    """Return the processes that stay for the next explanation, without their guards."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            here = str(shop.platform.settings.home) in process.environ().get("TMPDIR", "")
+            if here and "relcast.jobs.warm_child" in process.cmdline() and not process.children():
+                found.append(process.pid)
+    return found
 
 
 def test_a_model_that_there_is_not(shop: Shop) -> None:

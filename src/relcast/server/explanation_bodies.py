@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["ExplanationBody", "NewExplanation"]
 
-Key = str | int | float | bool
+Key = Annotated[str, Field(max_length=4096)] | int | float | bool
 
 
 class NewExplanation(BaseModel):
