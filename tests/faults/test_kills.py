@@ -12,16 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from relcast.ui.sessions import COOKIE
-from tests.served import Served, none_left, processes_of
+from tests.served import ENDED, Served, none_left, processes_of
 from tests.server.conftest import SPEND, write_shop
 
 pytestmark = pytest.mark.xdist_group("kills")
@@ -85,13 +87,44 @@ def undisturbed(root: Path, data: Path) -> Iterator[tuple[Served, dict[str, Any]
 
 
 def kill_in(served: Served, job_id: str, stage: str) -> None:
-    """Kill the server with signal 9 while a stage runs, and start another on the same home."""
-    job = served.wait_for_stage(job_id, stage)
+    """Kill the server with signal 9 while a stage runs, and start another on the same home.
+
+    The child works in short turns and stands still while it is looked at: a stage may be over in a
+    tenth of a second, and on a busy machine that is before this process is back at work.
+    """
+    deadline = time.monotonic() + 90
+    while True:
+        stopped = [p for p in workers_of(served) if told(p, signal.SIGSTOP)]
+        time.sleep(0.03)  # the server writes down what the child said before it stood still
+        job = served.get(f"/jobs/{job_id}")
+        assert job["state"] not in ENDED, job
+        if stopped and any(s["name"] == stage and s["state"] == "RUNNING" for s in job["stages"]):
+            break
+        assert time.monotonic() < deadline, job
+        for process in stopped:
+            told(process, signal.SIGCONT)
+        time.sleep(0.05)
     assert job["state"] == "RUNNING"
     assert len(processes_of(served.home)) > 1  # the server and a child
     served.kill()
     assert not none_left(served.home)
     served.start()
+
+
+def workers_of(served: Served) -> list[psutil.Process]:
+    """The processes that compute: the children of a server's children, which only guard them."""
+    with suppress(psutil.NoSuchProcess):
+        guards = psutil.Process(served.pid).children()
+        return [process for guard in guards for process in guard.children()]
+    return []
+
+
+def told(process: psutil.Process, number: signal.Signals) -> bool:
+    """Send a signal; whether there was somebody to get it."""
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+        return True
+    return False
 
 
 def test_kill_9_in_every_stage_loses_and_doubles_nothing(root, data, undisturbed):
