@@ -230,3 +230,20 @@ def test_curves_are_json_below_a_megabyte(task: TaskType, world: World) -> None:
     )
     assert len(json.dumps(found, allow_nan=False)) < 500_000  # two splits stay below a megabyte
     assert {"over_time", "by_cohort", "metric", "baseline"} < set(found)
+
+
+def test_of_many_labels_some_examples_are_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six thousand labels of many examples are more cells than a curve needs to hold."""
+    rng = np.random.default_rng(3)
+    width, n = 10, 4_000
+    held = rng.random((n, width)) < 0.3
+    offsets = np.concatenate([[0], np.cumsum(held.sum(axis=1))])
+    lists = Lists(offsets, np.nonzero(held)[1])
+    values = rng.random((n, width))
+    names = [str(k) for k in range(width)]
+    whole = label_curves(lists, values, names)
+    monkeypatch.setattr("relcast.learners.curves.classes._MOST_CELLS", 2_000)
+    part = label_curves(lists, values, names)
+    assert sum(whole["calibration"]["rows"]) == n * width
+    assert sum(part["calibration"]["rows"]) == 2_000
+    assert part["labels"] == whole["labels"]

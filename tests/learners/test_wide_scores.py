@@ -66,8 +66,8 @@ def test_six_thousand_classes_of_many_entities_take_bounded_memory(
     rows, columns = write_parts(outputs(), tmp_path / "wide.parquet")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 300 * 2**20
-    assert model.predictor.most * CLASSES <= 4_000_000  # type: ignore[union-attr]
+    assert peak < 500 * 2**20
+    assert model.predictor.most * CLASSES <= 8_000_000  # type: ignore[union-attr]
     assert rows == 3 * ENTITIES
     table = pq.read_table(tmp_path / "wide.parquet")
     assert tuple(table.column_names) == columns

@@ -83,6 +83,8 @@ def test_options_are_read_as_numbers_and_keys() -> None:
     assert options_of(link, ranked, whole_keys=False)["items"] == ["1", "2", "3"]
     levels = options_of(TaskType.FORECASTING, {"levels": "0.1, .9"}, whole_keys=False)
     assert levels == {"levels": [0.1, 0.9]}
+    levels = options_of(TaskType.REGRESSION, {"levels": "0.9, 0.1, .9"}, whole_keys=False)
+    assert levels == {"levels": [0.1, 0.9]}  # in the order that models give them
     assert options_of(TaskType.BINARY_CLASSIFICATION, {"threshold": " "}, whole_keys=False) == {}
     with pytest.raises(InvalidRequest) as caught:
         options_of(link, {"items": "x"}, whole_keys=True)

@@ -165,7 +165,8 @@ class FittedModel:
     ) -> Iterator[Scores]:
         """Yield the same scores some examples at a time, in order, in bounded memory.
 
-        So many that four million numbers are said at once, at most: 666 examples of 6,000 classes.
+        So many that eight million numbers are said at once, at most: 1,333 examples of 6,000
+        classes.
         Of no examples, empty scores are the one part.
         """
         asked = self.asked(relations, entity, anchor)

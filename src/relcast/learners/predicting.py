@@ -24,9 +24,10 @@ __all__ = ["item_rows", "score_in_parts"]
 
 Index = npt.NDArray[np.int64]
 
-_CHUNK = 100_000
+_CHUNK = 400_000
+"""Examples at once where little is said of each: features cost something for every batch."""
 _RANKED_CHUNK = 10_000
-_CELLS = 4_000_000
+_CELLS = 8_000_000
 """Examples times what is said of each (classes, steps) that are scored at once."""
 _DEFAULT_K = 10
 _MOST_LEVELS = 99
@@ -46,7 +47,7 @@ def score_in_parts(
 ) -> Iterator[Scores]:
     """Yield the scores of every example, in order, some examples at a time; of none, empty ones.
 
-    At most four million numbers are said at once, whatever the number of classes. See
+    At most eight million numbers are said at once, whatever the number of classes. See
     ``FittedModel.predict`` for the arguments and errors; it is checked before anything is scored.
     """
     wanted = _length(model, k, among)

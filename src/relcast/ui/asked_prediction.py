@@ -81,7 +81,7 @@ def options_of(
         elif name == "num_classes":
             options[name] = _number(text, int, "The number an entity")
         elif name == "levels":
-            options[name] = [_number(part, float, "A level") for part in _parts(text)]
+            options[name] = sorted({_number(part, float, "A level") for part in _parts(text)})
         elif whole_keys:
             options[name] = [_number(part, int, "A key of these items") for part in _parts(text)]
         else:

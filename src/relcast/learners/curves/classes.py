@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.learners.curves.binary import binary_curves, calibration
+from relcast.learners.curves.thin import evenly
 from relcast.learners.metrics.multilabel import indicator
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ Float = npt.NDArray[np.float64]
 _CLASSES = 30
 _LABELS = 8
 _LETTERS = 80
+_MOST_CELLS = 20_000_000
+"""Cells of examples and labels that the calibration of all labels is of, about."""
 OTHERS = "others"
 
 
@@ -49,7 +52,10 @@ def class_curves(target: Float, values: Float, classes: Sequence[str]) -> dict[s
 
 
 def label_curves(lists: Lists, values: Float, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the binary curves of the labels with the most rows, and calibration of all cells."""
+    """Return the binary curves of the labels with the most rows, and calibration of all cells.
+
+    Of more than twenty million cells, those of examples that are left out evenly.
+    """
     if not values.size:
         return {}
     truth = indicator(lists, values.shape[1])
@@ -62,5 +68,6 @@ def label_curves(lists: Lists, values: Float, classes: Sequence[str]) -> dict[st
             "rows": int(count[k]),
             **{name: curves[name] for name in ("roc", "pr", "calibration")},
         }
-    flat = truth.ravel().astype(np.float64)
-    return {"labels": labels, "calibration": calibration(flat, values.ravel())}
+    kept = evenly(len(values), max(2, _MOST_CELLS // values.shape[1]))
+    flat = truth[kept].ravel().astype(np.float64)
+    return {"labels": labels, "calibration": calibration(flat, values[kept].ravel())}

@@ -64,6 +64,7 @@ def _against(actual: Float, said: Float) -> dict[str, Any]:
     }
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def fan_curves(
     target: Float,
     values: Float,

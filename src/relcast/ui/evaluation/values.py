@@ -140,7 +140,7 @@ def _error(fan: Mapping[str, Any], per_step: Sequence[Mapping[str, Any]]) -> Non
     draw_plot(
         [Series("mean absolute error", error, look="main"), Series("bias", bias, look="base")],
         x=Axis("step", form=words.amount),
-        y=Axis("off by", low=min(0.0, *(v for _, v in bias if not math.isnan(v)))),
+        y=Axis("off by", low=min([0.0, *(v for _, v in bias if not math.isnan(v))])),
         label=f"Mean absolute error and bias of {len(error)} steps",
     )
     others = [name for name in (per_step[0] if per_step else {}) if name != "mae"]
