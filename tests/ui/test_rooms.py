@@ -151,6 +151,26 @@ def test_cancel_stops_a_job_after_it_was_confirmed(signed_in: Page, served) -> N
     assert answer.json()["state"] == "CANCELLED"
 
 
+def test_a_training_that_is_stopped_can_keep_its_best(signed_in: Page, served) -> None:
+    page, key = signed_in, {"X-API-Key": served.key}
+    body = {
+        "name": "stopped early",
+        "query_string": QUERY,
+        "graph_id": served.graph_id,
+        "plan": {"model": {"run_mode": "best"}},  # minutes, if it were left alone
+    }
+    made = served.post("/api/v1/predictive_queries", headers=key, json=body)
+    assert made.is_success, made.text
+    page.goto(f"{served.url}/queries/{made.json()['id']}")
+    page.get_by_role("button", name="Retrain query").click()
+    expect(page.get_by_text("best so far:")).to_be_visible(timeout=JOB_SECONDS)
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Stop and keep the best").click()
+    expect(page.locator(".rc-chip--DONE").first).to_be_visible(timeout=JOB_SECONDS)
+    expect(page.get_by_text("Stopped early: the best by then was published.")).to_be_visible()
+    expect(page.locator(".rc-headline")).to_contain_text("AUROC")
+
+
 def test_names_are_text_whatever_they_hold(signed_in: Page, served) -> None:
     page = signed_in
     road, key = f"/api/v1/predictive_queries/{served.query_id}", {"X-API-Key": served.key}

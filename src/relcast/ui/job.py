@@ -87,9 +87,10 @@ async def show_job(request: Request, job_id: str) -> None:
             nonlocal seen
             seen = max([seen, *(event.seq for event in events)])
             current = now.job
-            buttons.show((current.state, current.cancel_requested), lambda: _buttons(now, confirm))
+            asked = (current.state, current.cancel_requested, current.keep_best)
+            buttons.show(asked, lambda: _buttons(now, confirm))
             head.show(current.state, lambda: _error(now))
-            state.show((current.state, current.cancel_requested), lambda: _state(current))
+            state.show(asked, lambda: _state(current))
             clock.set_text(_clock(current))
             stages.show(current.stages)
             waiting.show(_waiting(current), lambda: _wait_note(current))
@@ -147,24 +148,37 @@ def _buttons(view: _View, confirm: Callable[[], object]) -> None:
             link_button("Holdout", f"/downloads/{job.id}/holdout.parquet", icon="download")
         if not job.state.is_terminal:
             stop = button("Cancel", confirm, icon="stop_circle", look="danger")
-            if job.cancel_requested:
+            if job.cancel_requested and not job.keep_best:  # what publishes can still be cancelled
                 stop.props["disabled"] = True
 
 
 def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], object]:
+    trains = job.kind is JobKind.training
     with dialog("Cancel this job?") as box:
         html.p(
             "The work stops within seconds and is not kept. Earlier models and predictions stay as "
             "they are."
         ).classes("rc-sub")
+        if trains:
+            html.p(
+                "Or it stops where it is and publishes the best model that it has by then. The "
+                "query predicts with it only where it has no other yet."
+            ).classes("rc-sub")
 
         @action
         async def cancel() -> None:
             box.close()
-            await act(platform, "job.cancel", job.id, platform.cancel, job.id)
+            await act(platform, "job.cancel", job.id, platform.cancel, job.id, keep_best=False)
+
+        @action
+        async def keep() -> None:
+            box.close()
+            await act(platform, "job.cancel", job.id, platform.cancel, job.id, keep_best=True)
 
         with html.div().classes("rc-dialog-foot"):
             button("Let it run", box.close)
+            if trains:
+                button("Stop and keep the best", keep)
             button("Cancel the job", cancel, look="danger")
     return box.open
 
@@ -172,7 +186,13 @@ def _cancel_dialog(platform: Platform, job: JobRecord) -> Callable[[], object]:
 def _state(job: JobRecord) -> None:
     state_chip(job.state)
     if job.cancel_requested and not job.state.is_terminal:
-        note("Cancelling, the work is being stopped.")
+        note(
+            "Stopping; the best so far is being published."
+            if job.keep_best
+            else "Cancelling, the work is being stopped."
+        )
+    elif (job.result or {}).get("stopped_early"):
+        note("Stopped early: the best by then was published.")
 
 
 def _clock(job: JobRecord) -> str:
