@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "make_data",
     "raw_scores",
+    "relabel",
 ]
 
 Float = npt.NDArray[np.float64]
@@ -40,7 +41,10 @@ _LEAST_GAIN = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class TreeConfig:
-    """The settings of one trial; the names are LightGBM's."""
+    """The settings of one trial; the names are LightGBM's, but for ``centred``.
+
+    ``centred``: labels are taken less the level of their anchor (see ``levels``).
+    """
 
     objective: str
     metric: str
@@ -55,6 +59,7 @@ class TreeConfig:
     extra_trees: bool = False
     num_class: int = 1
     alpha: float = 0.9
+    centred: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,8 +70,10 @@ class TreeConfig:
 
     def parameters(self, seed: int, threads: int) -> dict[str, Any]:
         """Return LightGBM's parameters; classes are never weighed behind the user's back."""
+        named = asdict(self)
+        del named["centred"]
         return {
-            **asdict(self),
+            **named,
             "bagging_freq": 1 if self.bagging_fraction < 1 else 0,
             "boost_from_average": True,
             "seed": seed,
@@ -155,6 +162,11 @@ def make_data(
         free_raw_data=True,
     ).construct()
     return Data(handle, len(label))
+
+
+def relabel(data: Data, label: Float) -> None:
+    """Put other labels in the place of those of data; its bins stay."""
+    data.handle.set_label(label)
 
 
 def grow(

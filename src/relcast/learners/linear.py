@@ -7,7 +7,7 @@ each. Loss and penalty are chosen on the newest part of the training rows and on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,7 +85,11 @@ def train(work: Work) -> Trained[LinearModel]:
         validated = LinearFan.of(validated, Spread.of(raw, valid.label))
     model = validated
     if settings.budget.refit:
-        again = _again(ground, ways, best, (matrix, rows), (check, valid))
+        parts = [(matrix, rows), (check, valid)]
+        if work.newer is not None and len(work.newer):
+            newer = empty.matrix(work.relations, work.newer.asked, settings.threads)
+            parts.append((newer, work.newer))
+        again = _again(ground, ways, best, parts)
         model = replace(
             validated, design=again.design, slopes=again.slopes, intercepts=again.intercepts
         )
@@ -179,15 +183,11 @@ def _best_on_newer(ground: _Ground, ways: tuple[Way, ...], train: Rows, trials: 
     return int(np.argmin(usable))
 
 
-def _again(
-    ground: _Ground, ways: tuple[Way, ...], best: int, train: Rows, valid: Rows
-) -> LinearModel:
-    """Fit the best way on training and validation rows."""
-    asked = [part[1].asked.anchor for part in (train, valid)]
-    there = [anchor for anchor in asked if anchor is not None]
-    anchor = np.concatenate(there) if len(there) == len(asked) else None
-    matrix = np.concatenate([train[0], valid[0]])
-    bench = ground.bench(matrix, _joined(train[1], valid[1]), anchor)
+def _again(ground: _Ground, ways: tuple[Way, ...], best: int, parts: Sequence[Rows]) -> LinearModel:
+    """Fit the best way on training, validation and newer rows."""
+    matrix = np.concatenate([values for values, _ in parts])
+    rows = Fold.joined([fold for _, fold in parts])
+    bench = ground.bench(matrix, rows, rows.asked.anchor)
     # Those of classes begin where the stronger penalty ended; those of numbers need no path.
     path = ways[: best + 1] if ways[best].loss is None else ways[best : best + 1]
     *_, (model, _) = bench.fits(path, matrix[:0], ground.late)
@@ -198,9 +198,3 @@ def _varied(target: Target, rows: Fold, *parts: Index) -> bool:
     if target.task_type is TaskType.REGRESSION:
         return True
     return all(len(np.unique(rows.label[part])) > 1 for part in parts)
-
-
-def _joined(train: Fold, valid: Fold) -> Fold:
-    parts = [np.ones(len(f)) if f.weight is None else f.weight for f in (train, valid)]
-    label = np.concatenate([train.label, valid.label])
-    return Fold(train.asked, label, np.concatenate(parts))

@@ -14,7 +14,7 @@ from relcast.learners.calibration import Calibration
 from relcast.learners.classes import ClassMap
 from relcast.learners.design import Design
 from relcast.learners.protocol import Asked, Contributions, Packed, Target
-from relcast.learners.reasons import chunks, explained
+from relcast.learners.reasons import blocks, chunks, explained
 from relcast.learners.spread import Spread
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ class LinearModel:
         return values
 
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
-        parts = [
-            self.link(self.raw(self.matrix(relations, asked.take(rows), threads)))
-            for rows in chunks(len(asked), 4 * len(self.features.features))
-        ]
+        width = len(self.features.features)
+        parts: list[Float] = []
+        for rows in blocks(len(asked), width):
+            values = self.matrix(relations, asked.take(rows), threads)
+            some = chunks(len(values), 4 * width)
+            parts.extend(self.link(self.raw(values[part])) for part in some)
         if not parts:
             return np.zeros((0, self.target.width) if self.classes is not None else 0)
         return np.concatenate(parts)

@@ -13,17 +13,31 @@ from relcast.learners.protocol import Contributions, Reason
 if TYPE_CHECKING:
     from relcast.learners.features.spec import Feature
 
-__all__ = ["chunks", "explained"]
+__all__ = ["blocks", "chunks", "explained"]
 
 Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
 _CHUNK_BYTES = 128 * 2**20
+_BLOCK_BYTES = 4 * _CHUNK_BYTES
 
 
 def chunks(rows: int, features: int) -> Iterator[slice]:
     """Yield slices of at most 128 MB of features each, so that scoring needs bounded memory."""
-    step = max(256, _CHUNK_BYTES // (4 * max(1, features)))
+    return _slices(rows, _CHUNK_BYTES // (4 * max(1, features)))
+
+
+def blocks(rows: int, features: int) -> Iterator[slice]:
+    """Yield slices of at most 512 MB of features each, to be computed at once.
+
+    Every computation begins with what it costs whatever the number of examples: all rows of a
+    snapshot are lifted. What is made of the features goes on in ``chunks`` of a block.
+    """
+    return _slices(rows, _BLOCK_BYTES // (4 * max(1, features)))
+
+
+def _slices(rows: int, step: int) -> Iterator[slice]:
+    step = max(256, step)
     for begin in range(0, rows, step):
         yield slice(begin, min(rows, begin + step))
 

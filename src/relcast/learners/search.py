@@ -1,8 +1,9 @@
 """Which settings of trees are tried, and in which order.
 
-First every objective that suits the metric with sober settings; then variations of the objective
-that validated best, beginning with the ones that differ most from each other (a blend lives on
-differences), then settings drawn with the plan's seed. The size of the data, not the clock, decides
+First every objective that suits the metric with sober settings; then the one that validated best on
+labels less the level of their anchor; then variations of the best so far, beginning with the ones
+that differ most from each other (a blend lives on differences), then settings drawn with the plan's
+seed. The size of the data, not the clock, decides
 how many trees there are, so that the same inputs give the same model on a busy machine. Nothing
 here looks at a data set's names.
 """
@@ -110,6 +111,7 @@ class Search:
         rate: Learning rate of the sober settings.
         seed: Seed of the settings that are drawn.
         losses: The plan's losses; None leaves the choice to the task and metric.
+        levels: Whether labels have levels by anchor that can be taken off (see ``levels``).
     """
 
     def __init__(
@@ -121,7 +123,9 @@ class Search:
         rate: float,
         seed: int,
         losses: Sequence[str] | None = None,
+        levels: bool = False,
     ) -> None:
+        self._levels = levels and task_type is TaskType.REGRESSION
         self._pairs = objectives(task_type, metric, losses)
         self._rng = np.random.default_rng([seed, 17])
         self._leaf = int(np.clip(rows // 250, 10, 100))
@@ -148,9 +152,15 @@ class Search:
             level = 0.5 if objective == "quantile" else self._sober.alpha
             return replace(self._sober, objective=objective, metric=stop, alpha=level)
         chosen = replace(
-            self._sober, objective=best.objective, metric=best.metric, alpha=best.alpha
+            self._sober,
+            objective=best.objective,
+            metric=best.metric,
+            alpha=best.alpha,
+            centred=best.centred,
         )
-        place = number - len(self._pairs)
+        place = number - len(self._pairs) - self._levels
+        if place < 0:
+            return replace(chosen, centred=True)
         if place < len(_VARIATIONS):
             varied = dict(_VARIATIONS[place])
             leaf = max(5, int(self._leaf * varied.pop("leaf", 1.0)))

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from relcast.learners.blending import greedy_weights, tolerance
 from relcast.learners.calibration import Calibration, choose_calibration
 from relcast.learners.evaluation import better
 from relcast.learners.learner import Report, Settings, Trained, Trial, Work
+from relcast.learners.levels import common_levels, has_levels
 from relcast.learners.metrics import is_greater_better, metrics_of
 from relcast.learners.protocol import Fold, Target
 from relcast.learners.sampling import sample_rows
@@ -175,6 +176,15 @@ class _Grove:
             reference,
         )
 
+    def label_for(self, config: boosting.TreeConfig, fold: Fold) -> Float:
+        """Return the labels that a configuration learns from."""
+        anchor = fold.asked.anchor
+        if not config.centred or anchor is None:
+            return self.label(fold)
+        middle: Literal["mean", "median"] = "mean" if config.objective == "regression" else "median"
+        levels = common_levels(fold.label, anchor, fold.weight, middle)
+        return self.scaling.apply(fold.label - levels)
+
     def search(
         self, matrix: Values, train: Fold, check: Values, valid: Fold
     ) -> list[tuple[Trial, Member]]:
@@ -193,6 +203,7 @@ class _Grove:
             plan.rate,
             settings.seed,
             losses=settings.losses,
+            levels=has_levels(train.asked.anchor),
         )
         best: Trial | None = None
         chosen: boosting.TreeConfig | None = None
@@ -202,6 +213,7 @@ class _Grove:
                 found[-1] = (replace(trial, out_of_time=True), member)
                 break
             config = proposals.propose(number, chosen)
+            boosting.relabel(data, self.label_for(config, train))
             trial, member = self._trial(number, config, plan, data, held_out, check, valid)
             found.append((trial, member))
             if best is None or better(settings.metric, trial.validation, best.validation):
@@ -287,9 +299,11 @@ class _Grove:
         for member in model.members:
             config = dict(member.config)
             seed = int(config.pop("seed"))
+            settings = boosting.TreeConfig.from_json(config)
+            boosting.relabel(data, self.label_for(settings, both))
             for bag in range(bags):
                 grown = boosting.grow(
-                    boosting.TreeConfig.from_json(config),
+                    settings,
                     data,
                     None,
                     iterations=member.iterations,

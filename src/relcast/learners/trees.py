@@ -15,7 +15,7 @@ from relcast.learners import booster_text, boosting
 from relcast.learners.calibration import Calibration
 from relcast.learners.classes import ClassMap
 from relcast.learners.protocol import Asked, Contributions, Packed, Target
-from relcast.learners.reasons import chunks, explained
+from relcast.learners.reasons import blocks, chunks, explained
 from relcast.learners.spread import Spread
 
 if TYPE_CHECKING:
@@ -94,10 +94,12 @@ class TreeModel:
         return values
 
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
-        parts = [
-            self.link(self.raw(self.matrix(relations, asked.take(rows), threads), threads))
-            for rows in chunks(len(asked), len(self.features.features))
-        ]
+        width = len(self.features.features)
+        parts: list[Float] = []
+        for rows in blocks(len(asked), width):
+            values = self.matrix(relations, asked.take(rows), threads)
+            some = chunks(len(values), width)
+            parts.extend(self.link(self.raw(values[part], threads)) for part in some)
         if not parts:
             empty = (0, self.target.width) if self.target.classes is not None else (0,)
             return np.zeros(empty)

@@ -15,7 +15,7 @@ from relcast.learners.features import kernels
 from relcast.learners.features.block import Block, asked, asked_of, index_of, translated
 from relcast.learners.features.own import calendar, own
 from relcast.learners.features.past import past
-from relcast.learners.features.resolver import Resolver, running_sums
+from relcast.learners.features.resolver import Resolver, exact_sums, running_sums
 from relcast.learners.features.span import span
 from relcast.learners.features.spec import Feature, Recipe, Stream
 from relcast.learners.features.standing import standing
@@ -69,14 +69,19 @@ def _numbers(resolver: Resolver, features: Sequence[Feature]) -> Block:
     place = {int(w): k for k, w in enumerate(widths)}
     owners, anchors, inverse = asked(resolver, stream)
     sums = _sums(stream, recipes, events.indptr, edge, over, known)
+    exact = None
+    if sums is None and _summed(recipes) and not len(over):
+        exact = exact_sums(events.indptr, edge, known)
 
     def fill(part: slice) -> Float:
         out = np.empty((len(owners[part]), len(widths), 6))
         whom = owners[part], anchors[part], widths, out
-        if sums is None:
-            kernels.window_numbers(events.indptr, events.time, over, known, edge, *whom)
-        else:
+        if sums is not None:
             kernels.window_sums(events.indptr, events.time, *sums, *whom)
+        elif exact is not None:
+            kernels.window_exact(events.indptr, events.time, known, edge, *exact, *whom)
+        else:
+            kernels.window_numbers(events.indptr, events.time, over, known, edge, *whom)
         columns = []
         for r in recipes:
             if r.measure == "trend":
@@ -96,10 +101,14 @@ def _sums(
     A whole table or a category has so many events that no example should pass over them.
     """
     shared = not stream.down or stream.by is not None
-    plain = all(r.measure in ("count", "sum", "mean", "trend", "pace") for r in recipes)
-    if not shared or not plain or len(over) or len(known):
+    if not shared or not _summed(recipes) or len(over) or len(known):
         return None
     return running_sums(indptr, values)
+
+
+def _summed(recipes: Sequence[Recipe]) -> bool:
+    """Tell whether counts and sums are all that is asked for."""
+    return all(r.measure in ("count", "sum", "mean", "trend", "pace") for r in recipes)
 
 
 def _recent(resolver: Resolver, features: Sequence[Feature]) -> Block:

@@ -16,6 +16,7 @@ Rows = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 MEASURES = ("relative", "ratio", "rank", "others", "size")
 _ALWAYS = np.empty(0, dtype=np.int64)
+_FEW = 24
 
 
 def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
@@ -60,6 +61,21 @@ def shared_moments(link: LinkArrays, rows: npt.NDArray[np.bool_]) -> float:
 
 
 @njit(nogil=True, cache=True)
+def _sort(values: Any) -> None:
+    """Sort in place; most groups are of a few rows."""
+    if len(values) > _FEW:
+        values[:] = np.sort(values)
+        return
+    for i in range(1, len(values)):
+        v = values[i]
+        j = i - 1
+        while j >= 0 and values[j] > v:
+            values[j + 1] = values[j]
+            j -= 1
+        values[j + 1] = v
+
+
+@njit(nogil=True, cache=True)
 def _among(
     indptr: Any,
     time: Any,
@@ -70,13 +86,16 @@ def _among(
     told: Any,
 ) -> None:
     never = np.iinfo(np.int64).max
+    most = 0
+    for p in range(len(indptr) - 1):
+        most = max(most, indptr[p + 1] - indptr[p])
+    room = np.empty(most)
     for p in range(len(indptr) - 1):
         begin, stop = indptr[p], indptr[p + 1]
         while begin < stop:
             end = begin + 1
             while end < stop and (time.size == 0 or time[end] == time[begin]):
                 end += 1
-            found = np.empty(end - begin)
             count = 0
             latest = np.iinfo(np.int64).min
             for j in range(begin, end):
@@ -86,10 +105,11 @@ def _among(
                     latest = known[row]
                 if np.isnan(values[row]) or (known.size > 0 and known[row] == never):
                     continue
-                found[count] = values[row]
+                room[count] = values[row]
                 count += 1
             # In the order of size, so that sums do not depend on the order of rows.
-            ordered = np.sort(found[:count])
+            ordered = room[:count]
+            _sort(ordered)
             total = 0.0
             for v in ordered:
                 total += v - ordered[0]

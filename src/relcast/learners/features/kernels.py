@@ -20,9 +20,11 @@ __all__ = [
     "recent_codes",
     "recent_numbers",
     "running",
+    "running_exact",
     "timing",
     "usable",
     "window_codes",
+    "window_exact",
     "window_limit",
     "window_numbers",
     "window_sums",
@@ -126,6 +128,11 @@ def recent_numbers(
     longest = 0.0
     for m in range(hs):
         longest = max(longest, 60.0 * halves[m])
+    fading = np.zeros((fs, enough + 1))
+    for m in range(fs):
+        for seen in range(enough + 1):
+            if seen <= 60.0 * fades[m]:
+                fading[m, seen] = 0.5 ** (seen / fades[m])
     for i in range(len(owners)):
         p, a = owners[i], anchors[i]
         out[i, :] = np.nan
@@ -150,7 +157,7 @@ def recent_numbers(
                     out[i, m] = total / (seen + 1)
             for m in range(fs):
                 if seen <= 60.0 * fades[m]:
-                    weight = 0.5 ** (seen / fades[m])
+                    weight = fading[m, seen]
                     weights[hs + m] += weight
                     sums[hs + m] += weight * v
             seen += 1
@@ -217,6 +224,96 @@ def window_sums(
             out[i, w, 0] = count
             out[i, w, 1] = total
             out[i, w, 2] = total / count if count > 0 else np.nan
+
+
+@njit(nogil=True, cache=True)
+def running_exact(
+    indptr: Any, values: Any, known: Any, counts: Any, sums: Any, latest: Any
+) -> bool:
+    """Write ``running`` of values that are known some day, and until when all before are known.
+
+    ``latest`` [E]: the latest time from which an event of the owner up to this one is known, of
+    those that ever are; as empty as ``known``. False where a sum of values, or of distances between
+    them, could round, so that it would depend on its order: values must be multiples of 2^-10, and
+    small.
+    """
+    never = np.iinfo(np.int64).max
+    for p in range(len(indptr) - 1):
+        most = 4503599627370496.0 / max(1, indptr[p + 1] - indptr[p])
+        count, total = 0, 0.0
+        last = np.iinfo(np.int64).min
+        for j in range(indptr[p], indptr[p + 1]):
+            counts[j + p] = count
+            sums[j + p] = total
+            v = values[j]
+            if not np.isnan(v) and not (known.size > 0 and known[j] == never):
+                steps = v * 1024.0
+                if steps != np.floor(steps) or not abs(steps) < most:
+                    return False
+                count += 1
+                total += v
+                if known.size > 0:
+                    last = max(last, known[j])
+            if known.size > 0:
+                latest[j] = last
+        counts[indptr[p + 1] + p] = count
+        sums[indptr[p + 1] + p] = total
+    return True
+
+
+@njit(nogil=True, cache=True)
+def window_exact(
+    indptr: Any,
+    time: Any,
+    known: Any,
+    values: Any,
+    counts: Any,
+    sums: Any,
+    latest: Any,
+    owners: Any,
+    anchors: Any,
+    widths: Any,
+    out: Any,
+) -> None:
+    """Write count, sum and mean per window: ``out`` [n, W, 6], the rest NaN.
+
+    The same bits as ``window_numbers``, from ``running_exact``: events before the first that is
+    not known yet are summed up already, those after it are looked at one by one.
+    """
+    for i in range(len(owners)):
+        p, a = owners[i], anchors[i]
+        out[i, :, 3:] = np.nan
+        begin, end = 0, 0
+        if p >= 0:
+            begin = indptr[p]
+            end = known_end(time, begin, indptr[p + 1], a)
+        settled = end
+        if known.size > 0:
+            settled = first_after(latest, begin, end, a)
+        newest = end - 1
+        while newest >= begin and (
+            np.isnan(values[newest]) or (known.size > 0 and known[newest] > a)
+        ):
+            newest -= 1
+        for w in range(len(widths)):
+            low = begin
+            if widths[w] >= 0 and time.size > 0:
+                low = first_after(time, begin, end, window_limit(a, widths[w]))
+            count, total = 0, 0.0
+            if settled > low:
+                count = counts[settled + p] - counts[low + p]
+                total = sums[settled + p] - sums[low + p]
+            for j in range(max(low, settled), end):
+                v = values[j]
+                if not np.isnan(v) and not known[j] > a:
+                    count += 1
+                    total += v
+            out[i, w, 0] = count
+            out[i, w, 1] = total
+            out[i, w, 2] = np.nan
+            if count > 0:
+                origin = values[newest]
+                out[i, w, 2] = origin + (total - count * origin) / count
 
 
 @njit(nogil=True, cache=True)

@@ -38,7 +38,7 @@ from relcast.relations import (
 if TYPE_CHECKING:
     from relcast.learners.features.target import Target, TargetAggregation
 
-__all__ = ["Resolver", "running_sums", "unique_pairs"]
+__all__ = ["Resolver", "exact_sums", "running_sums", "unique_pairs"]
 
 Rows = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
@@ -244,6 +244,18 @@ def running_sums(indptr: Rows, values: Float) -> tuple[Rows, Float]:
     sums = np.empty(len(counts))
     kernels.running(indptr, values, counts, sums)
     return counts, sums
+
+
+def exact_sums(indptr: Rows, values: Float, known: Rows) -> tuple[Rows, Float, Rows] | None:
+    """Return running counts and sums, and until when all before are known, where none rounds.
+
+    None where sums would depend on their order (``kernels.running_exact``).
+    """
+    counts = np.empty(len(values) + len(indptr) - 1, dtype=np.int64)
+    sums = np.empty(len(counts))
+    latest = np.empty(len(known), dtype=np.int64)
+    exact = kernels.running_exact(indptr, values, known, counts, sums, latest)
+    return (counts, sums, latest) if exact else None
 
 
 def unique_pairs(owners: Rows, anchors: Rows) -> tuple[tuple[Rows, Rows], Rows]:
