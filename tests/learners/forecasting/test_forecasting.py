@@ -13,7 +13,7 @@ import pytest
 from relcast.learners import forecasting
 from relcast.learners.forecasting import ForecastModel
 from relcast.learners.learner import Trained
-from relcast.learners.protocol import Asked, Fold
+from relcast.learners.protocol import Fold
 from tests.learners.forecasting.worlds import DAY, SALES, VISITS, World, noise, read, weekly
 
 MANY = "ApproxDateOffsetSplit([0.7, 0.1, 0.2])"
@@ -257,26 +257,38 @@ def test_counts_of_a_single_step_and_of_months(world: World, tmp_path: Path) -> 
     assert last.predict(world.relations, asked, threads=1)[0, 0] == pytest.approx(total, rel=1e-6)
 
 
+@pytest.mark.parametrize("block", [1, 10**9], ids=["small blocks", "one block"])
 def test_many_entities_need_bounded_memory(
-    world: World, trained: Trained[ForecastModel], monkeypatch: pytest.MonkeyPatch
+    world: World, trained: Trained[ForecastModel], monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    """However many examples there are, no more are read at once than a chunk holds."""
+    """No more is made of examples at once than a chunk holds; lags are computed once a block.
+
+    Every computation of lags begins with what all rows of the snapshot cost.
+    """
     from relcast.learners.forecasting import reader
 
-    monkeypatch.setattr(reader, "_CHUNK_BYTES", 1)  # the least chunk: 64 examples
     asked = world.folds(SALES, split=MANY).test.asked
+    whole = trained.model.predict(world.relations, asked, threads=1)
+    monkeypatch.setattr(reader, "_CHUNK_BYTES", 1)  # the least: 64 examples
+    monkeypatch.setattr(reader, "_BLOCK_BYTES", block)
     seen: list[int] = []
-    real = reader.Reader.read
+    lags: list[int] = []
+    compute, read_lags = reader.StepColumns.compute, reader.read_lags
 
-    def watched(self: reader.Reader, relations, asked: Asked, rules, threads: int):  # type: ignore[no-untyped-def]
-        seen.append(len(asked))
-        return real(self, relations, asked, rules, threads)
+    def made(columns: reader.StepColumns, *given):  # type: ignore[no-untyped-def]
+        seen.append(len(given[0]))
+        return compute(columns, *given)
 
-    monkeypatch.setattr(reader.Reader, "read", watched)
+    def read(features, relations, entity, origin, threads: int):  # type: ignore[no-untyped-def]
+        lags.append(len(entity))
+        return read_lags(features, relations, entity, origin, threads)
+
+    monkeypatch.setattr(reader.StepColumns, "compute", made)
+    monkeypatch.setattr(reader, "read_lags", read)
     small = trained.model.predict(world.relations, asked, threads=1)
-    assert max(seen) == 64
-    monkeypatch.undo()
-    assert (small == trained.model.predict(world.relations, asked, threads=1)).all()
+    assert max(seen) == 64 < len(asked)
+    assert lags == ([len(asked)] if block > 1 else seen)
+    assert (small == whole).all()
 
 
 def test_lags_and_the_year_are_what_the_plan_says(tmp_path: Path) -> None:

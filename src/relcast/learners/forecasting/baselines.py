@@ -65,9 +65,8 @@ class RuleForecast:
 
     def predict(self, relations: Relations, asked: Asked, *, threads: int = 1) -> Float:
         out = np.empty((len(asked), self.target.horizon))
-        for part in self.reader.chunks(len(asked)):
-            batch = self.reader.read(relations, asked.take(part), (self.rule,), threads)
-            out[part] = batch.bases[self.rule]
+        for rows, batch in self.reader.parts(relations, asked, (self.rule,), threads):
+            out[rows] = batch.bases[self.rule]
         return out
 
     def explain(

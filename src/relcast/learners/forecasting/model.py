@@ -109,9 +109,8 @@ class ForecastModel:
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
         """Return the forecast of every step, float64[n, horizon]."""
         out = np.empty((len(asked), self.target.horizon))
-        for part in self.reader.chunks(len(asked)):
-            batch = self.reader.read(relations, asked.take(part), self._rules, threads)
-            out[part] = self.floored(self.answers(batch, threads))
+        for rows, batch in self.reader.parts(relations, asked, self._rules, threads):
+            out[rows] = self.floored(self.answers(batch, threads))
         return out
 
     def quantiles(
@@ -121,11 +120,10 @@ class ForecastModel:
         if self.fan is None:
             raise AssertionError("a forecast that is published has a fan")
         out = np.empty((len(asked), self.target.horizon, len(levels)))
-        for part in self.reader.chunks(len(asked)):
-            batch = self.reader.read(relations, asked.take(part), self._rules, threads)
+        for rows, batch in self.reader.parts(relations, asked, self._rules, threads):
             said = self.spread(batch, threads)
             unit = self.fan.frame.unit(batch.level)
-            out[part] = self.floored(self.fan.quantiles(said, unit, levels))
+            out[rows] = self.floored(self.fan.quantiles(said, unit, levels))
         return out
 
     def spread(self, batch: Batch, threads: int) -> Float:
@@ -155,8 +153,8 @@ class ForecastModel:
         """Return the reasons of one step of each example: ``output`` int64[n], else the first."""
         step = np.zeros(len(asked), dtype=np.int64) if output is None else output
         found = [
-            self._explain(relations, asked.take(part), step[part], top, threads)
-            for part in self.reader.chunks(len(asked))
+            self._explain(batch, step[rows], top, threads)
+            for rows, batch in self.reader.parts(relations, asked, self._rules, threads)
         ]
         if not found:
             none = np.zeros(0)
@@ -168,11 +166,8 @@ class ForecastModel:
             np.concatenate([part.rest for part in found]),
         )
 
-    def _explain(
-        self, relations: Relations, asked: Asked, step: Index, top: int, threads: int
-    ) -> Contributions:
-        batch = self.reader.read(relations, asked, self._rules, threads)
-        n, width = len(asked), batch.values.shape[1]
+    def _explain(self, batch: Batch, step: Index, top: int, threads: int) -> Contributions:
+        n, width = len(step), batch.values.shape[1]
         rows = np.arange(n) * batch.horizon + step
         moved, base = np.zeros((n, width)), np.zeros(n)
         by_rule: dict[Rule, Float] = {}

@@ -26,6 +26,7 @@ Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
 
 _CHUNK_BYTES = 128 * 2**20
+_BLOCK_BYTES = 4 * _CHUNK_BYTES
 
 
 @dataclass(frozen=True)
@@ -118,43 +119,69 @@ class Reader:
         return (*found, Rule("always"), Rule("last"))
 
     def chunks(self, rows: int) -> Iterator[slice]:
-        """Yield slices of examples whose values and lags take at most 128 MB each."""
+        """Yield slices of examples whose values take at most 128 MB."""
         width = len(self.columns) + len(self.features.features)
         each = 4 * self.grid.horizon * (width + len(self.steps.names)) + 40 * self.reach
-        step = max(64, _CHUNK_BYTES // each)
-        for begin in range(0, rows, step):
-            yield slice(begin, min(rows, begin + step))
+        return _slices(rows, _CHUNK_BYTES // each)
 
     def read(
         self, relations: Relations, asked: Asked, rules: Sequence[Rule], threads: int
     ) -> Batch:
-        """Read examples, whatever their number; chunk by ``chunks`` to bound the memory."""
+        """Read examples, whatever their number; ``parts`` bounds the memory."""
         n, horizon = len(asked), self.grid.horizon
-        own, others = len(self.columns), len(self.features.features)
-        values = np.empty((n * horizon, own + others), dtype=np.float32)
+        values = np.empty((n * horizon, len(self.names)), dtype=np.float32)
         level = np.empty(n)
         bases = {rule: np.empty((n, horizon)) for rule in rules}
-        for part in self.chunks(n):
-            some = asked.take(part)
-            rows = slice(part.start * horizon, part.stop * horizon)
-            origin, ahead = self.grid.origin(some)
-            lags = read_lags(self._lags, relations, some.entity, origin, threads)
-            level[part] = level_of(lags, self.seasons, self.least)
+        for rows, part in self.parts(relations, asked, rules, threads):
+            values[rows.start * horizon : rows.stop * horizon] = part.values
+            level[rows] = part.level
             for rule, base in bases.items():
-                base[part] = forecast(rule, lags, ahead, horizon, self.otherwise)
-            if some.anchor is None:
-                raise AssertionError("a forecast has anchors")
-            if own:
-                middles = self.grid.middles(some.anchor)
-                steps = self.steps.compute(lags, ahead, middles, level[part])
-                values[rows, :own] = steps[:, self.columns]
-            if others:
-                found = self._entity(relations, some, threads)
-                values[rows, own:] = np.repeat(found, horizon, axis=0)
-        amounts = np.append(self.steps.amounts[self.columns], np.zeros(others, dtype=bool))
-        return Batch(values, level, bases, amounts)
+                base[rows] = part.bases[rule]
+        return Batch(values, level, bases, self._amounts)
+
+    def parts(
+        self, relations: Relations, asked: Asked, rules: Sequence[Rule], threads: int
+    ) -> Iterator[tuple[slice, Batch]]:
+        """Yield examples in order, some at a time, with their places.
+
+        Lags and features of half a gigabyte of examples are computed at once, since every
+        computation begins with what all rows of the snapshot cost; what is made of them for every
+        step, of ``chunks`` of these.
+        """
+        each = 20 * self.reach + 4 * len(self.features.features)
+        for block in _slices(len(asked), _BLOCK_BYTES // each):
+            whole = asked.take(block)
+            origin, ahead = self.grid.origin(whole)
+            lags = read_lags(self._lags, relations, whole.entity, origin, threads)
+            entity = self._entity(relations, whole, threads)
+            for part in self.chunks(len(whole)):
+                batch = self._batch(whole.take(part), lags[part], ahead[part], entity[part], rules)
+                yield slice(block.start + part.start, block.start + part.stop), batch
+
+    def _batch(
+        self, asked: Asked, lags: Float, ahead: Index, entity: Values, rules: Sequence[Rule]
+    ) -> Batch:
+        n, horizon = len(asked), self.grid.horizon
+        own = len(self.columns)
+        if asked.anchor is None:
+            raise AssertionError("a forecast has anchors")
+        values = np.empty((n * horizon, own + entity.shape[1]), dtype=np.float32)
+        level = level_of(lags, self.seasons, self.least)
+        if own:
+            middles = self.grid.middles(asked.anchor)
+            values[:, :own] = self.steps.compute(lags, ahead, middles, level)[:, self.columns]
+        values[:, own:] = np.repeat(entity, horizon, axis=0)
+        bases = {rule: forecast(rule, lags, ahead, horizon, self.otherwise) for rule in rules}
+        return Batch(values, level, bases, self._amounts)
+
+    @property
+    def _amounts(self) -> npt.NDArray[np.bool_]:
+        others = len(self.features.features)
+        return np.append(self.steps.amounts[self.columns], np.zeros(others, dtype=bool))
 
     def _entity(self, relations: Relations, asked: Asked, threads: int) -> Values:
+        if not self.features.features:
+            return np.zeros((len(asked), 0), dtype=np.float32)
         known = asked.known
         if known is None or asked.anchor is None or (known == asked.anchor).all():
             known = None
@@ -206,3 +233,9 @@ class Reader:
         ):
             raise ValueError("the windows of a forecast do not fit it")
         return reader
+
+
+def _slices(rows: int, step: int) -> Iterator[slice]:
+    step = max(64, step)
+    for begin in range(0, rows, step):
+        yield slice(begin, min(rows, begin + step))
