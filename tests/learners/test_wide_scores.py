@@ -150,3 +150,26 @@ def test_items_are_named_by_what_looks_like_their_key(world: World) -> None:
     classes = replace(model.target, items=None, classes=(1, 2, 5))
     named = replace(model, target=classes)
     assert named.item_rows(world.relations, [5, "2"]).tolist() == [2, 1]
+
+
+def test_a_learner_that_says_them_in_parts_is_asked_once(world: World) -> None:
+    """What it reads of the examples is read for all of them, not for every part."""
+
+    class InParts(ByHash):
+        asked = 0
+
+        def predict_parts(self, relations: Any, asked: Asked, *, threads: int) -> Any:
+            self.asked += 1
+            for begin in range(0, len(asked), 700):
+                part = slice(begin, min(begin + 700, len(asked)))
+                yield part, self.predict(relations, asked.take(part), threads=threads)
+
+    plain = wide(world)
+    model = replace(plain, predictor=InParts())
+    entity, anchor = np.arange(2_000) % 50, np.array([1_610_000_000 * 10**9])
+    parts = list(model.predict_in_parts(world.relations, entity, anchor))
+    assert [len(part) for part in parts] == [700, 700, 600]
+    assert model.predictor.asked == 1  # type: ignore[union-attr]
+    joined = Scores.joined(parts)
+    assert joined.entity.tolist() == entity.tolist()
+    assert np.array_equal(joined.values, plain.predict(world.relations, entity, anchor).values)

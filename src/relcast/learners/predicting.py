@@ -13,7 +13,7 @@ import numpy.typing as npt
 from relcast.core.errors import InvalidRequest
 from relcast.core.progress import Progress
 from relcast.learners.metrics import is_ranked
-from relcast.learners.protocol import Asked, Predictor, Quantiles, Said, is_ranker
+from relcast.learners.protocol import Asked, Parted, Predictor, Quantiles, Said, is_ranker
 from relcast.learners.scores import Scores, make_scores
 
 if TYPE_CHECKING:
@@ -58,31 +58,48 @@ def score_in_parts(
         with progress.stage("Predicting", total=len(asked), unit="rows") as stage:
             for begin in range(0, max(1, len(asked)), size):
                 part = asked.take(slice(begin, begin + size))
-                predictor = model.predictor
-                if is_ranker(predictor):
-                    said: Said = predictor.rank(
-                        relations, part, k=wanted, among=among, threads=threads
+                for rows, said in _said(model, relations, part, wanted, among, threads):
+                    some = part.take(rows)
+                    scores = make_scores(
+                        relations, model.query, model.target, some.entity, some.anchor, said
                     )
-                else:
-                    said = cast("Predictor", predictor).predict(relations, part, threads=threads)
-                scores = make_scores(
-                    relations, model.query, model.target, part.entity, part.anchor, said
-                )
-                if levels and isinstance(predictor, Quantiles):
-                    found = predictor.quantiles(
-                        relations, part, levels=tuple(levels), threads=threads
-                    )
-                    scores = replace(scores, levels=tuple(levels), quantiles=found)
-                stage.update(begin + len(part), len(asked))
-                yield scores
+                    if levels and isinstance(model.predictor, Quantiles):
+                        found = model.predictor.quantiles(
+                            relations, some, levels=tuple(levels), threads=threads
+                        )
+                        scores = replace(scores, levels=tuple(levels), quantiles=found)
+                    stage.update(begin + rows.start + len(some), len(asked))
+                    yield scores
 
     return parts()
+
+
+def _said(
+    model: FittedModel,
+    relations: Relations,
+    asked: Asked,
+    k: int,
+    among: Index | None,
+    threads: int,
+) -> Iterator[tuple[slice, Said]]:
+    """Yield what is said of examples, with their places; all at once, or in the learner's parts."""
+    predictor = model.predictor
+    if isinstance(predictor, Parted) and len(asked):
+        yield from predictor.predict_parts(relations, asked, threads=threads)
+        return
+    if is_ranker(predictor):
+        said: Said = predictor.rank(relations, asked, k=k, among=among, threads=threads)
+    else:
+        said = cast("Predictor", predictor).predict(relations, asked, threads=threads)
+    yield slice(0, len(asked)), said
 
 
 def _size(model: FittedModel) -> int:
     """Return how many examples are scored at once."""
     if is_ranker(model.predictor):
         return _RANKED_CHUNK
+    if isinstance(model.predictor, Parted):
+        return _CHUNK  # it says them in parts
     return min(_CHUNK, max(1, _CELLS // model.target.width))
 
 

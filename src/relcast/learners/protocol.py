@@ -5,7 +5,7 @@ A learner is fitted, predicts, explains itself, and is packed into numbers and J
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeGuard, cast, runtime_checkable
 
@@ -23,6 +23,7 @@ __all__ = [
     "Contributions",
     "Fold",
     "Packed",
+    "Parted",
     "Predictor",
     "Quantiles",
     "Ranked",
@@ -255,6 +256,16 @@ class Quantiles(Protocol):
         self, relations: Relations, asked: Asked, *, levels: Sequence[float], threads: int
     ) -> Float:
         """Return float64[n, levels], or float64[n, horizon, levels], ascending in levels."""
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A predictor of many numbers an example that can say them some examples at a time."""
+
+    def predict_parts(
+        self, relations: Relations, asked: Asked, *, threads: int
+    ) -> Iterator[tuple[slice, Float]]:
+        """Yield what ``predict`` returns, in order, each part with its places."""
 
 
 class Ranker(Protocol):

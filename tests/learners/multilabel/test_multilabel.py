@@ -286,23 +286,35 @@ def test_where_labels_are_shuffled_nothing_is_learned(world: World, folds: Folds
     assert figure("auroc_macro", world, model, test) == pytest.approx(0.5, abs=0.07)
 
 
+@pytest.mark.parametrize("block", [1, 10**9], ids=["small blocks", "one block"])
 def test_many_examples_need_bounded_memory(
-    world: World, folds: Folds, trained: Trained[ClassModel], monkeypatch: pytest.MonkeyPatch
+    world: World,
+    folds: Folds,
+    trained: Trained[ClassModel],
+    monkeypatch: pytest.MonkeyPatch,
+    block: int,
 ) -> None:
+    """No more is made of examples at once than a chunk holds; features are read once a block."""
     from relcast.learners.multilabel import evidence
 
-    monkeypatch.setattr(evidence, "_CHUNK_BYTES", 1)  # the least chunk: 16 examples
-    seen: list[int] = []
-    real = evidence.Evidence.read
+    whole = trained.model.predict(world.relations, folds.test.asked, threads=1)
+    monkeypatch.setattr(evidence, "_CHUNK_BYTES", 1)  # the least: 16 examples
+    monkeypatch.setattr(evidence, "_BLOCK_BYTES", block)
+    read: list[int] = []
+    signed: list[int] = []
+    read_features, signs = evidence.read_features, evidence.Evidence.signs
 
-    def watched(self, relations, asked, threads):  # type: ignore[no-untyped-def]
-        seen.append(len(asked))
-        return real(self, relations, asked, threads)
+    def reading(features, relations, asked, threads):  # type: ignore[no-untyped-def]
+        read.append(len(asked))
+        return read_features(features, relations, asked, threads)
 
-    monkeypatch.setattr(evidence.Evidence, "read", watched)
-    asked = folds.test.asked.take(slice(0, 100))
-    small = trained.model.predict(world.relations, asked, threads=1)
-    assert max(seen) == 16
-    monkeypatch.undo()
-    whole = trained.model.predict(world.relations, asked, threads=1)
+    def signing(self, values, *tables):  # type: ignore[no-untyped-def]
+        signed.append(len(values))
+        return signs(self, values, *tables)
+
+    monkeypatch.setattr(evidence, "read_features", reading)
+    monkeypatch.setattr(evidence.Evidence, "signs", signing)
+    small = trained.model.predict(world.relations, folds.test.asked, threads=1)
+    assert max(signed) == 16 < len(folds.test)
+    assert read == ([len(folds.test)] if block > 1 else signed)
     assert (small == whole).all()

@@ -40,6 +40,7 @@ SIGNS = (
     "what the features say of the class",
 )
 _CHUNK_BYTES = 128 * 2**20
+_BLOCK_BYTES = 4 * _CHUNK_BYTES
 _OWN_WINDOWS = 1.0
 """Windows of the class's frequency that an own past is mixed with."""
 _LEAST_RATIO = 0.05
@@ -99,12 +100,25 @@ class Evidence:
         for begin in range(0, rows, step):
             yield slice(begin, min(rows, begin + step))
 
-    def read(self, relations: Relations, asked: Asked, threads: int) -> Seen:
-        """Read examples; see ``chunks`` for how many at once."""
-        values = read_features(self.features, relations, asked, threads)
-        memory = self.recall(relations, asked)
-        signs = self.signs(values, memory, self.affinities, self.ridge)
-        return Seen(values, memory, signs, self.score(signs))
+    def parts(
+        self, relations: Relations, asked: Asked, threads: int, extra: int = 0
+    ) -> Iterator[tuple[slice, Seen]]:
+        """Read examples in order, some at a time, with their places; ``extra`` as in ``chunks``.
+
+        Features of half a gigabyte of examples are computed at once, since every computation begins
+        with what all rows of the snapshot cost; what is made of them for every class, of ``chunks``
+        of these.
+        """
+        step = max(16, _BLOCK_BYTES // (64 + 4 * len(self.features.features)))
+        for begin in range(0, len(asked), step):
+            block = asked.take(slice(begin, begin + step))
+            values = read_features(self.features, relations, block, threads)
+            memory = self.recall(relations, block)
+            for part in self.chunks(len(block), extra):
+                some = memory.take(np.arange(part.start, part.stop))
+                signs = self.signs(values[part], some, self.affinities, self.ridge)
+                seen = Seen(values[part], some, signs, self.score(signs))
+                yield slice(begin + part.start, begin + part.stop), seen
 
     def recall(self, relations: Relations, asked: Asked) -> Remembered:
         """Return the classes that examples have had."""

@@ -82,7 +82,7 @@ class Ground:
             rows = np.flatnonzero(self.group == number)
             for part in self.evidence.chunks(len(rows)):
                 some = rows[part]
-                memory = _taken(self.memory, some)
+                memory = self.memory.take(some)
                 signs = self.evidence.signs(
                     self.values[some], memory, self.affinities[number], self.ridges[number]
                 )
@@ -302,17 +302,3 @@ def _groups(entity: Index, seed: int) -> Index:
     names, inverse = np.unique(entity, return_inverse=True)
     order = np.random.default_rng([seed, 37]).permutation(len(names))
     return np.asarray(order[inverse] % _FOLDS, dtype=np.int64)
-
-
-def _taken(memory: Remembered, rows: Index) -> Remembered:
-    lengths = np.diff(memory.indptr)[rows]
-    indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
-    inside = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
-    places = np.repeat(memory.indptr[rows], lengths) + inside
-    return Remembered(
-        indptr,
-        memory.classes[places],
-        memory.numbers[places],
-        memory.windows[rows],
-        memory.events[rows],
-    )

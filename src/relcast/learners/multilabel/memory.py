@@ -55,6 +55,20 @@ class Remembered:
         empty = np.zeros(n + 1, dtype=np.int64)
         return cls(empty, none, np.zeros((0, 5)), np.zeros(n), np.zeros(n))
 
+    def take(self, rows: Index) -> Remembered:
+        """Return what the chosen examples have had."""
+        lengths = np.diff(self.indptr)[rows]
+        indptr = np.append(0, np.cumsum(lengths)).astype(np.int64)
+        inside = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths)
+        places = np.repeat(self.indptr[rows], lengths) + inside
+        return Remembered(
+            indptr,
+            self.classes[places],
+            self.numbers[places],
+            self.windows[rows],
+            self.events[rows],
+        )
+
     @property
     def rows(self) -> Index:
         """int64[m], the example of each class."""

@@ -6,7 +6,7 @@ more classes than one booster can have outputs for (probabilities that add up to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -114,10 +114,16 @@ class ClassModel:
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
         """Return the probability of every class, float64[n, classes]."""
         out = np.empty((len(asked), self.evidence.width))
-        for part in self._chunks(len(asked)):
-            seen = self.evidence.read(relations, asked.take(part), threads)
-            out[part] = self.link(self.raw(seen, threads))
+        for rows, values in self.predict_parts(relations, asked, threads=threads):
+            out[rows] = values
         return out
+
+    def predict_parts(
+        self, relations: Relations, asked: Asked, *, threads: int
+    ) -> Iterator[tuple[slice, Float]]:
+        """Yield the same some examples at a time, in order, with their places."""
+        for rows, seen in self._parts(relations, asked, threads):
+            yield rows, self.link(self.raw(seen, threads))
 
     def explain(
         self,
@@ -130,10 +136,9 @@ class ClassModel:
     ) -> Contributions:
         """Return the reasons of one class of each example: ``output`` int64[n], else the best."""
         found = []
-        for part in self._chunks(len(asked)):
-            seen = self.evidence.read(relations, asked.take(part), threads)
+        for rows, seen in self._parts(relations, asked, threads):
             raw = self.raw(seen, threads)
-            chosen = raw.argmax(axis=1) if output is None else output[part]
+            chosen = raw.argmax(axis=1) if output is None else output[rows]
             found.append(self._explain(seen, raw, chosen.astype(np.int64), top, threads))
         if not found:
             none = np.zeros(0)
@@ -145,10 +150,12 @@ class ClassModel:
             np.concatenate([part.rest for part in found]),
         )
 
-    def _chunks(self, rows: int) -> Any:
+    def _parts(
+        self, relations: Relations, asked: Asked, threads: int
+    ) -> Iterator[tuple[slice, Seen]]:
         pairs = min(self.evidence.width, 200) if self.members else 0
         width = len(pair_names(self.evidence))
-        return self.evidence.chunks(rows, extra=8 * pairs * width)
+        return self.evidence.parts(relations, asked, threads, extra=8 * pairs * width)
 
     def _explain(
         self, seen: Seen, raw: Float, chosen: Index, top: int, threads: int

@@ -328,10 +328,8 @@ def _thinned(fold: Fold, limit: int, seed: int) -> tuple[Fold, dict[str, Any]]:
 
 
 def _read_all(evidence: Evidence, work: Work, fold: Fold) -> Seen:
-    parts = [
-        evidence.read(work.relations, fold.asked.take(part), work.settings.threads)
-        for part in evidence.chunks(len(fold))
-    ]
+    read = evidence.parts(work.relations, fold.asked, work.settings.threads)
+    parts = [seen for _, seen in read]
     memory = evidence.recall(work.relations, fold.asked)
     return Seen(
         np.concatenate([part.values for part in parts]),
