@@ -112,6 +112,9 @@ class Inputs:
                 numbers[unknown, at + 1] = 1.0
             elif column.kind == "time":
                 time = table.column(column.column).values[rows]
+                if late is None and not timeless:
+                    # Nobody said when it is written: not before it has come.
+                    unknown = time > moments
                 if unknown is not None:
                     time = np.where(unknown, NOT_A_TIME, time)
                     numbers[unknown, at : at + 6] = 0.0

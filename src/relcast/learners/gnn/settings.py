@@ -12,7 +12,7 @@ import numpy as np
 from relcast.core.schema import TaskType
 from relcast.learners.plan import Budget
 
-__all__ = ["Effort", "Trying", "effort_of", "propose", "target_fanout"]
+__all__ = ["Effort", "Trying", "bounded", "effort_of", "propose", "target_fanout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,33 @@ def effort_of(budget: Budget, task_type: TaskType) -> Effort:
     numbers = (TaskType.REGRESSION, TaskType.FORECASTING)
     trials = base.trials if task_type in numbers else max(2, base.trials // 2)
     return replace(base, trials=max(1, min(trials, budget.experiments)))
+
+
+_EXAMPLES_PER_SECOND = 6_000
+"""What a fit's networks may learn from, for each second of its run mode: half of what a processor
+got through, so that they take no longer than what stands beside them."""
+
+_FEWEST_EPOCHS = 2
+
+
+def bounded(effort: Effort, examples: int, budget: Budget) -> Effort:
+    """Return an effort that the budget has time for: fewer networks, then shorter ones.
+
+    The number of training examples decides, not the clock, so that the same inputs give the same
+    networks on a busy machine. A network that is trained again counts twice.
+    """
+    most = int(_EXAMPLES_PER_SECOND * budget.seconds)
+    again = int(budget.refit)
+    least, limit = effort.steps
+    steps = min(max(least, math.ceil(examples / effort.batch)), limit)
+    epoch = steps * effort.batch
+    trials = max(1, min(effort.trials, most // (epoch * effort.epochs) - again))
+    share = most // (trials + again)
+    epochs = max(_FEWEST_EPOCHS, min(effort.epochs, share // epoch))
+    room = max(1, share // (epochs * effort.batch))
+    if steps > room:
+        least, limit = min(least, room), room
+    return replace(effort, trials=trials, epochs=epochs, steps=(least, limit))
 
 
 def target_fanout(children: int, parents: int) -> int:

@@ -24,7 +24,14 @@ from relcast.learners.gnn.model import GraphModel, Member, one_thread
 from relcast.learners.gnn.network import Network, Shape
 from relcast.learners.gnn.own import OwnFeatures
 from relcast.learners.gnn.reader import Own, Reader
-from relcast.learners.gnn.settings import Effort, Trying, effort_of, propose, target_fanout
+from relcast.learners.gnn.settings import (
+    Effort,
+    Trying,
+    bounded,
+    effort_of,
+    propose,
+    target_fanout,
+)
 from relcast.learners.gnn.training import PATIENCE, Course, Group, Rows, run_course
 from relcast.learners.gnn.walks import EdgeType
 from relcast.learners.learner import Trained, Trial, Work
@@ -62,6 +69,7 @@ def train_networks(
     settings, target = work.settings, work.target
     effort = effort_of(settings.budget, target.task_type)
     train, notes = _sampled(work)
+    effort = bounded(effort, len(train), settings.budget)
     valid = _checked(work, effort)
     most, examples = _most_rows(work), len(train)
     train = aged(train, valid, limit=most, seed=settings.seed)  # frozen: as stale as validation
@@ -80,6 +88,8 @@ def train_networks(
         "tables": [code.table for code in model.codes],
         "refit": settings.budget.refit,
         "warm_start": start is not None,
+        "networks": effort.trials,
+        "epochs": effort.epochs,
         "out_of_time": any(trial.out_of_time for trial, _ in found),
     }
     return Trained(published, validated, tuple(trial for trial, _ in found), notes)
