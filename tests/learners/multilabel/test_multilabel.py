@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from relcast.learners.metrics import metrics_of
 from relcast.learners.metrics.multilabel import indicator
 from relcast.learners.multilabel import ClassModel
 from relcast.learners.protocol import Fold, Predictor
+from relcast.tasks import Lists
 from tests.learners.multilabel.worlds import BASKET, PLACE, TAGS, World, baskets, places, read
 
 DAY = 86_400 * 10**9
@@ -318,3 +320,16 @@ def test_many_examples_need_bounded_memory(
     assert max(signed) == 16 < len(folds.test)
     assert read == ([len(folds.test)] if block > 1 else signed)
     assert (small == whole).all()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_split_in_which_nothing_came_true_is_no_failure(
+    world: World, folds: Folds, split: str
+) -> None:
+    fold = getattr(folds, split)
+    nothing = Lists(np.zeros(len(fold) + 1, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    empty = replace(folds, **{split: replace(fold, lists=nothing)})
+    model = multilabel.train(world.work(BASKET, empty)).model
+    said = model.predict(world.relations, folds.test.asked, threads=1)
+    assert np.isfinite(said).all()
+    assert ((said >= 0) & (said <= 1)).all()

@@ -53,6 +53,8 @@ class Yardstick:
         if fold.lists is None:
             return cls(target, metric, fold, np.arange(target.width))
         there = np.unique(fold.lists.values)
+        if not len(there):  # nothing came true: nothing can be told, but not by failing
+            there = np.arange(target.width)
         if len(there) > _MOST_CLASSES:
             drawn = np.random.default_rng([seed, 47]).permutation(len(there))[:_MOST_CLASSES]
             there = there[np.sort(drawn)]
