@@ -33,6 +33,7 @@ from relcast.learners.metrics import (
 from relcast.learners.mixture import mixed, mixture_of
 from relcast.learners.plan import ModelPlan
 from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask, is_ranker
+from relcast.learners.tide import Tide, on_tide, tide_of
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -93,6 +94,7 @@ class Board:
         self.notes: list[str] = []
         self.features: FeatureSet | None = None
         self.denser: Denser | None = None
+        self.tide: Tide | None = None
         self._entries: list[tuple[Entry, Contender | None]] = []
         self._stage = stage
         self._done = 0.0
@@ -138,13 +140,34 @@ class Board:
         self.features = self.regenerate(self.relations)
         if self.plan.run_mode != "debug":  # a few seconds are for the given rows
             self.denser = densified(self.relations, self.query, self.folds)
+            self.tide = tide_of(
+                self.relations,
+                self.folds.target,
+                self.features,
+                self.folds.train,
+                metric=self.metric,
+                threads=self.threads,
+            )
         return self.features
 
     def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
         """Train a learner, score what comes out and report every trial.
 
-        No trial begins when ``deadline`` has passed.
+        Where labels have a tide, beside it as well, as a learner of its own. No trial begins when
+        ``deadline`` has passed.
         """
+        if self.tide is None or not family.reads_features:
+            return self._train(family, features, deadline, None)
+        found = self._train(family, features, deadline.part(0.5), None)
+        if not deadline.passed():
+            self._train(
+                replace(family, name=f"{family.name} on the tide"), features, deadline, self.tide
+            )
+        return found
+
+    def _train(
+        self, family: Family, features: FeatureSet, deadline: Deadline, tide: Tide | None
+    ) -> Contender:
         began = time.monotonic()
         budget = self.plan.budget()
         first = self._trials  # trials are numbered over all learners
@@ -172,8 +195,10 @@ class Board:
             allow_mutable=self.plan.allow_mutable,
         )
         trained: Trained[Any] = family.learner()(
-            self._work(family, features, settings, on_iteration)
+            self._work(family, features, settings, on_iteration, tide)
         )
+        if tide is not None:
+            trained = self._given_back(trained, tide)
         for trial in trained.trials:
             value = trial.validation if np.isfinite(trial.validation) else None
             name, number = f"{family.name}, trial {trial.number}", first + trial.number
@@ -195,11 +220,17 @@ class Board:
         entry = Entry(family.name, trained.model.name, contender.value, spent)
         self._entries.append((entry, contender))
         self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
-        self.step(f"{family.name}: trained", budget.experiments)
+        ways = 1 if self.tide is None or not family.reads_features else 2
+        self.step(f"{family.name}: trained", budget.experiments / ways)
         return contender
 
     def _work(
-        self, family: Family, features: FeatureSet, settings: Settings, report: Report
+        self,
+        family: Family,
+        features: FeatureSet,
+        settings: Settings,
+        report: Report,
+        tide: Tide | None,
     ) -> Work:
         folds, more = self.folds, self.denser
         work = Work(
@@ -212,10 +243,26 @@ class Board:
             settings,
             report,
         )
-        if more is None or not family.reads_features:
+        if more is not None and family.reads_features:
+            held = replace(folds.validation, weight=np.full(len(folds.validation), more.weight))
+            work = replace(work, train=more.train, valid=held, newer=more.newer)
+        if tide is None:
             return work
-        held = replace(folds.validation, weight=np.full(len(folds.validation), more.weight))
-        return replace(work, train=more.train, valid=held, newer=more.newer)
+
+        def below(fold: Fold) -> Fold:
+            return tide.below(self.relations, fold, self.threads)
+
+        newer = None if work.newer is None else below(work.newer)
+        return replace(work, train=below(work.train), valid=below(work.valid), newer=newer)
+
+    def _given_back(self, trained: Trained[Any], tide: Tide) -> Trained[Any]:
+        """Return what was learned of labels less the tide as learners of labels."""
+        level = tide.at(self.relations, self.folds.train.asked, self.threads)
+        base = float(level.mean())
+        same = trained.model is trained.validated
+        model = on_tide(trained.model, tide, base)
+        validated = model if same else on_tide(trained.validated, tide, base)
+        return replace(trained, model=model, validated=validated)
 
     def learned_from(self) -> Folds:
         """Return the folds with every row that a published model may have been trained on."""

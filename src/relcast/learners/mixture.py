@@ -27,7 +27,7 @@ from relcast.learners.protocol import (
 if TYPE_CHECKING:
     from relcast.relations import Relations
 
-__all__ = ["FanMixture", "Mixture", "mixed", "mixture_of", "unpack"]
+__all__ = ["FanMixture", "Mixture", "merged", "mixed", "mixture_of", "unpack"]
 
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -75,9 +75,9 @@ class Mixture:
         weighed = list(zip(self.weights, parts, strict=True))
         reasons, rests = [], np.zeros(len(asked))
         for row in range(len(asked)):
-            merged = _merged([(w, part.reasons[row]) for w, part in weighed])
-            reasons.append(tuple(merged[: max(0, top)]))
-            rests[row] = sum(reason["contribution"] for reason in merged[max(0, top) :])
+            every = merged([(w, part.reasons[row]) for w, part in weighed])
+            reasons.append(tuple(every[: max(0, top)]))
+            rests[row] = sum(reason["contribution"] for reason in every[max(0, top) :])
         return Contributions(
             raw=_sum(weighed, "raw"),
             base=_sum(weighed, "base"),
@@ -152,7 +152,7 @@ def _sum(parts: Sequence[tuple[float, Contributions]], name: str) -> Float:
     return total
 
 
-def _merged(parts: Sequence[tuple[float, tuple[Reason, ...]]]) -> list[Reason]:
+def merged(parts: Sequence[tuple[float, tuple[Reason, ...]]]) -> list[Reason]:
     """Return reasons, each feature once, strongest first."""
     found: dict[tuple[str, str, str | None, str | None], Reason] = {}
     for weight, reasons in parts:
