@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 __all__ = ["Design"]
 
@@ -26,6 +27,7 @@ _TAIL = 1.0
 _MOST_CODES = 30
 _LEAST_ROWS = 10
 _LARGEST = 1e12
+_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,7 @@ class Design:
     def apply(self, values: Values) -> Float:
         """Return the columns of a matrix float32[n, f]: float64[n, d]."""
         out = np.empty((len(values), len(self)))
-        for place in range(len(self)):
-            column = values[:, self.source[place]].astype(np.float64)
-            missing = np.isnan(column)
-            if self.kind[place] == _VALUE:
-                column = np.clip(column, self.low[place], self.high[place])
-                column[missing] = self.fill[place]
-            elif self.kind[place] == _MISSING:
-                column = missing.astype(np.float64)
-            else:
-                column = (column == self.code[place]).astype(np.float64)
-            out[:, place] = (column - self.mean[place]) / self.scale[place]
+        _fill(values, *(getattr(self, each.name) for each in fields(self)), out)
         return out
 
     def gathered(self, moved: Float, features: int) -> Float:
@@ -143,3 +135,32 @@ class Design:
         if not (inside and sane and np.isin(made.kind, (_VALUE, _MISSING, _CODE)).all()):
             raise ValueError("the columns of a linear model do not fit its features")
         return made
+
+
+@njit(nogil=True, cache=True)
+def _fill(
+    values: Any,
+    source: Any,
+    kind: Any,
+    code: Any,
+    fill: Any,
+    low: Any,
+    high: Any,
+    mean: Any,
+    scale: Any,
+    out: Any,
+) -> None:
+    """Write the columns of ``Design``, some rows at a time: ``values`` may stand by column."""
+    for begin in range(0, len(values), _ROWS):
+        end = min(begin + _ROWS, len(values))
+        for place in range(len(source)):
+            at = source[place]
+            for row in range(begin, end):
+                v: Any = np.float64(values[row, at])
+                if kind[place] == _VALUE:
+                    v = fill[place] if np.isnan(v) else min(max(v, low[place]), high[place])
+                elif kind[place] == _MISSING:
+                    v = 1.0 if np.isnan(v) else 0.0
+                else:
+                    v = 1.0 if v == code[place] else 0.0
+                out[row, place] = (v - mean[place]) / scale[place]

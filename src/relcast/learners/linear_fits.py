@@ -146,10 +146,9 @@ class Bench:
             raise AssertionError("rows without anchors have no levels")
         _, which = np.unique(self.anchor, return_inverse=True)
         order = np.argsort(which, kind="stable")
-        begins = np.flatnonzero(np.append(1, np.diff(which[order])))
-        total = np.add.reduceat(self.weight[order], begins)
-        sums = np.add.reduceat((columns * self.weight[:, None])[order], begins, axis=0)
-        columns -= (sums / total[:, None])[which]
+        for rows in np.split(order, np.flatnonzero(np.diff(which[order])) + 1):
+            weight, here = self.weight[rows], columns[rows]
+            columns[rows] = here - (weight @ here) / weight.sum()
         return _Side(columns, self.weight)
 
     def _path(
