@@ -105,7 +105,9 @@ class Design:
     def apply(self, values: Values) -> Float:
         """Return the columns of a matrix float32[n, f]: float64[n, d]."""
         out = np.empty((len(values), len(self)))
-        _fill(values, *(getattr(self, each.name) for each in fields(self)), out)
+        read = (self.source, self.kind, self.code)
+        bounds = (self.fill, self.low, self.high)
+        _fill(values, *read, *bounds, self.mean, self.scale, out)
         return out
 
     def gathered(self, moved: Float, features: int) -> Float:
