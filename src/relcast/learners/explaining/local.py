@@ -7,18 +7,17 @@ everything else as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from relcast.core.errors import InvalidRequest
-from relcast.core.schema import TaskType
 from relcast.learners.explaining.copies import Omission, with_copies
 from relcast.learners.explaining.nearby import Nearby, cells_of, moment_text, nearby_rows
-from relcast.learners.protocol import Asked, Contributions, Predictor, Ranker, Reason, is_ranker
+from relcast.learners.explaining.voice import voice_of
+from relcast.learners.protocol import Asked, Reason
 
 if TYPE_CHECKING:
     from relcast.learners.model import FittedModel
@@ -138,7 +137,7 @@ def explain_entity(
         np.array([entity], dtype=np.int64),
         None if anchor is None else np.array([anchor], dtype=np.int64),
     )
-    voice = _voice(model, relations, asked, output, threads)
+    voice = voice_of(model, relations, asked, output, threads)
     said = float(voice.score(relations, asked)[0])
     contributions = voice.explain(relations, asked, top)
     around = _around(relations, model.query.entity_table, entity, asked)
@@ -183,102 +182,6 @@ def explain_entity(
         summary="",
     )
     return _summed_up(explanation)
-
-
-class _Voice:
-    """One number of a model for an example: how to get it, and how the model explains it."""
-
-    def __init__(
-        self,
-        score: Callable[[Relations, Asked], Float],
-        explain: Callable[[Relations, Asked, int], Contributions],
-        named: Any,
-    ) -> None:
-        self.score, self.explain, self.named = score, explain, named
-
-
-def _voice(
-    model: FittedModel, relations: Relations, asked: Asked, output: int | None, threads: int
-) -> _Voice:
-    target = model.target
-    if is_ranker(model.predictor):
-        return _of_ranker(model, model.predictor, relations, asked, output, threads)
-    predictor = cast("Predictor", model.predictor)
-    if target.width == 1:
-        _check(output, 1)
-        return _Voice(
-            lambda r, a: predictor.predict(r, a, threads=threads).reshape(len(a)),
-            lambda r, a, top: predictor.explain(r, a, top=top, threads=threads),
-            None,
-        )
-    if output is None:
-        forecast = target.task_type is TaskType.FORECASTING
-        first = predictor.predict(relations, asked, threads=threads)
-        output = 0 if forecast else int(first[0].argmax())
-    place = _check(output, target.width)
-    return _Voice(
-        lambda r, a: predictor.predict(r, a, threads=threads)[:, place],
-        lambda r, a, top: predictor.explain(
-            r, a, top=top, threads=threads, output=np.full(len(a), place, dtype=np.int64)
-        ),
-        place + 1 if target.classes is None else target.classes[place],
-    )
-
-
-def _of_ranker(
-    model: FittedModel,
-    ranker: Ranker,
-    relations: Relations,
-    asked: Asked,
-    output: int | None,
-    threads: int,
-) -> _Voice:
-    target = model.target
-    if output is None:
-        output = int(ranker.rank(relations, asked, k=1, threads=threads).items[0, 0])
-        if output < 0:
-            raise InvalidRequest(
-                "There is nothing to rank: none of the items is there at the anchor",
-                code="explain.output",
-                hint="Ask for an anchor at which there are items.",
-            )
-    many = len(target.classes) if target.classes is not None else None
-    if many is None and target.items is not None:
-        many = relations.table(target.items).rows
-    item = _check(output, many or 0)
-    among = np.array([item], dtype=np.int64)
-    named = (
-        target.classes[item]
-        if target.classes is not None
-        else relations.table(target.items or "").keys()[item].as_py()
-    )
-
-    def score(r: Relations, a: Asked) -> Float:
-        return ranker.rank(r, a, k=1, among=among, threads=threads).scores[:, 0]
-
-    if np.isnan(score(relations, asked)[0]):
-        raise InvalidRequest(
-            f"The item {named!r} is not there at the anchor, and has no score",
-            code="explain.output",
-            hint="Name an item that is there by then, and not over yet.",
-        )
-
-    def explain(r: Relations, a: Asked, top: int) -> Contributions:
-        items = np.full(len(a), item, dtype=np.int64)
-        return ranker.explain_items(r, a, items, top=top, threads=threads)
-
-    return _Voice(score, explain, named)
-
-
-def _check(output: int | None, many: int) -> int:
-    place = 0 if output is None else output
-    if not 0 <= place < many:
-        raise InvalidRequest(
-            f"There is no prediction number {place}: the model has {many}",
-            code="explain.output",
-            hint="Name a class or item that the model knows, or a step of its forecast.",
-        )
-    return place
 
 
 def _around(relations: Relations, table: str, entity: int, asked: Asked) -> tuple[Nearby, ...]:
