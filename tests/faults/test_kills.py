@@ -28,7 +28,11 @@ from tests.server.conftest import SPEND, write_shop
 
 pytestmark = pytest.mark.xdist_group("kills")
 
-PLAN = {"model": {"run_mode": "debug", "seed": 11}, "table": {"seed": 11}}
+# The clock is to have no say: a busy machine must not end one of two equal trainings earlier.
+PLAN = {
+    "model": {"run_mode": "debug", "seed": 11, "time_budget_seconds": 3000},
+    "table": {"seed": 11},
+}
 # Nothing of it is done before somebody cancels it.
 LONG = {"model": {"run_mode": "best", "num_experiments": 500, "time_budget_seconds": 3000}}
 

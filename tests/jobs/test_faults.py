@@ -97,6 +97,28 @@ def test_a_living_worker_takes_up_what_a_dead_one_left(house):
     assert house.until(taken[0]).state == "DONE"
 
 
+def test_the_slot_of_a_worker_that_was_killed_comes_free_soon(idle):
+    idle.wish(ingest={"sleep": 60})
+    query = idle.query()
+    other = serve(idle.home)
+    try:
+        held = idle.platform.submit_training_table(query)
+        idle.until(held.id, "RUNNING")
+        idle.platform.start(worker=True)
+        waits = idle.platform.submit_training_table(query)
+        time.sleep(1)
+        assert idle.platform.job(waits.id).state == "QUEUED", "the only slot is taken"
+        idle.wish()
+    finally:
+        end(other)
+    killed = time.monotonic()
+    idle.until(held.id, "RUNNING", seconds=5)
+    done = [idle.until(job.id) for job in (held, waits)]
+    assert time.monotonic() - killed < 15
+    assert [(j.state, j.attempts) for j in done] == [("DONE", 2), ("DONE", 1)]
+    assert done[1].started_at >= done[0].ended_at
+
+
 def worker_of(house: House, job_id: str) -> str | None:
     import sqlalchemy as sa
 
