@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import TaskType
+from relcast.learners.features.memory import sharing
 from relcast.learners.protocol import (
     Asked,
     Contributions,
@@ -51,7 +52,8 @@ class Mixture:
         return "blend of " + " and ".join(member.name for member in self.members)
 
     def predict(self, relations: Relations, asked: Asked, *, threads: int) -> Float:
-        said = [m.predict(relations, asked, threads=threads) for m in self.members]
+        with sharing(relations):  # members read much the same features
+            said = [m.predict(relations, asked, threads=threads) for m in self.members]
         return mixed(self.target, said, self.weights)
 
     def explain(

@@ -19,7 +19,7 @@ _ALWAYS = np.empty(0, dtype=np.int64)
 _FEW = 24
 
 
-def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
+def among(link: LinkArrays, values: Float, known: Rows, parents: int) -> tuple[Float, Rows]:
     """Return each row's measures among the rows with its parent and time, and when they are known.
 
     Args:
@@ -28,6 +28,7 @@ def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
         values: float64[children]; NaN has no part in a group.
         known: int64[children] from when each value is known; empty: with its row. A group is told
             when the last of its rows is, with or without a value.
+        parents: How many parents have groups, the first ones: copies of one have none of their own.
 
     Returns:
         float64[5, children] in the order of ``MEASURES``: the value less the mean, over the mean,
@@ -38,7 +39,7 @@ def among(link: LinkArrays, values: Float, known: Rows) -> tuple[Float, Rows]:
     time = _ALWAYS if link.child_time is None else link.child_time
     out = np.full((len(MEASURES), len(values)), np.nan)
     told = np.full(len(values) if len(known) else 0, NEVER, dtype=np.int64)
-    _among(link.indptr, time, link.child, values, known, out, told)
+    _among(link.indptr[: parents + 1], time, link.child, values, known, out, told)
     return out, told
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from relcast.learners.features.spec import Feature
 from relcast.relations import Relations
 
-__all__ = ["Memory", "current", "remembering"]
+__all__ = ["Memory", "current", "remembering", "sharing"]
 
 Rows = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
@@ -200,6 +200,16 @@ def remembering(relations: Relations) -> Iterator[None]:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+@contextmanager
+def sharing(relations: Relations) -> Iterator[None]:
+    """Keep what is found of these relations while the block runs, unless somebody does already."""
+    if current(relations) is not None:
+        yield
+        return
+    with remembering(relations):
+        yield
 
 
 def current(relations: Relations) -> Memory | None:

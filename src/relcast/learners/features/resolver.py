@@ -168,7 +168,9 @@ class Resolver:
         The latest is kept: one pass gives them all (see ``groups.among``).
         """
         if self._group is None or self._group[0] != (link, value):
-            found = groups.among(self.relations.link(link), numbers.values, numbers.known)
+            parents = self.relations.table(link.to).counted
+            arrays = self.relations.link(link)
+            found = groups.among(arrays, numbers.values, numbers.known, parents)
             self._group = ((link, value), found)
         return self._group[1]
 

@@ -100,6 +100,8 @@ def _active(resolver: Resolver, stream: Stream, moments: Rows, width: int) -> tu
     else:
         owner = np.repeat(np.arange(len(events.indptr) - 1), np.diff(events.indptr))
         order = np.argsort(events.time, kind="stable")
+        if stream.down and stream.by is None:  # copies of a row are nobody else
+            order = order[owner[order] < resolver.relations.table(stream.down[0].to).counted]
         time, owner = events.time[order], owner[order]
         over = events.over[order] if len(events.over) else events.over
         known = events.known[order] if len(events.known) else events.known
