@@ -19,6 +19,7 @@ from relcast.learners.contenders import Family, candidate_features
 from relcast.learners.deadline import Deadline
 from relcast.learners.denser import Denser, densified
 from relcast.learners.evaluation import better
+from relcast.learners.finer import Finer, finer_of
 from relcast.learners.folds import Folds
 from relcast.learners.leaderboard import Entry
 from relcast.learners.learner import Report, Settings, Trained, Work
@@ -33,7 +34,7 @@ from relcast.learners.metrics import (
 from relcast.learners.mixture import mixed, mixture_of
 from relcast.learners.plan import ModelPlan
 from relcast.learners.protocol import Fold, Predictor, Ranker, Said, ask, is_ranker
-from relcast.learners.tide import Tide, on_tide, tide_of
+from relcast.learners.tide import Tide, tide_of
 
 if TYPE_CHECKING:
     from relcast.learners.features import FeatureSet
@@ -94,7 +95,7 @@ class Board:
         self.notes: list[str] = []
         self.features: FeatureSet | None = None
         self.denser: Denser | None = None
-        self.tide: Tide | None = None
+        self.otherwise: Finer | Tide | None = None
         self._entries: list[tuple[Entry, Contender | None]] = []
         self._stage = stage
         self._done = 0.0
@@ -140,33 +141,42 @@ class Board:
         self.features = self.regenerate(self.relations)
         if self.plan.run_mode != "debug":  # a few seconds are for the given rows
             self.denser = densified(self.relations, self.query, self.folds)
-            self.tide = tide_of(
-                self.relations,
-                self.folds.target,
-                self.features,
-                self.folds.train,
-                metric=self.metric,
-                threads=self.threads,
-            )
+            self.otherwise = self._other_labels(self.features)
         return self.features
 
     def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
         """Train a learner, score what comes out and report every trial.
 
-        Where labels have a tide, beside it as well, as a learner of its own. No trial begins when
-        ``deadline`` has passed.
+        Where labels can be learned in another way, in that way as well, as a learner of its own.
+        No trial begins when ``deadline`` has passed.
         """
-        if self.tide is None or not family.reads_features:
+        way = self._other_way(family)
+        if way is None:
             return self._train(family, features, deadline, None)
         found = self._train(family, features, deadline.part(0.5), None)
         if not deadline.passed():
-            self._train(
-                replace(family, name=f"{family.name} on the tide"), features, deadline, self.tide
-            )
+            again = replace(family, name=f"{family.name} {way.name}")
+            self._train(again, features, deadline, way)
         return found
 
+    def _other_labels(self, features: FeatureSet) -> Finer | Tide | None:
+        folds = self.folds
+        finer = finer_of(self.relations, self.query, folds.target, folds.train, folds.validation)
+        return finer or tide_of(
+            self.relations,
+            folds.target,
+            features,
+            folds.train,
+            metric=self.metric,
+            threads=self.threads,
+        )
+
+    def _other_way(self, family: Family) -> Finer | Tide | None:
+        way = self.otherwise
+        return way if way is not None and family.reads_features and way.suits(family.name) else None
+
     def _train(
-        self, family: Family, features: FeatureSet, deadline: Deadline, tide: Tide | None
+        self, family: Family, features: FeatureSet, deadline: Deadline, way: Finer | Tide | None
     ) -> Contender:
         began = time.monotonic()
         budget = self.plan.budget()
@@ -194,11 +204,10 @@ class Board:
             leave_out=left_out(self.plan.leave_out, self.relations.graph),
             allow_mutable=self.plan.allow_mutable,
         )
-        trained: Trained[Any] = family.learner()(
-            self._work(family, features, settings, on_iteration, tide)
-        )
-        if tide is not None:
-            trained = self._given_back(trained, tide)
+        work = self._work(family, features, settings, on_iteration)
+        trained: Trained[Any] = family.learner()(work if way is None else way.ask(work))
+        if way is not None:
+            trained = way.answer(trained, work)
         for trial in trained.trials:
             value = trial.validation if np.isfinite(trial.validation) else None
             name, number = f"{family.name}, trial {trial.number}", first + trial.number
@@ -220,17 +229,12 @@ class Board:
         entry = Entry(family.name, trained.model.name, contender.value, spent)
         self._entries.append((entry, contender))
         self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
-        ways = 1 if self.tide is None or not family.reads_features else 2
+        ways = 1 if way is None and self._other_way(family) is None else 2
         self.step(f"{family.name}: trained", budget.experiments / ways)
         return contender
 
     def _work(
-        self,
-        family: Family,
-        features: FeatureSet,
-        settings: Settings,
-        report: Report,
-        tide: Tide | None,
+        self, family: Family, features: FeatureSet, settings: Settings, report: Report
     ) -> Work:
         folds, more = self.folds, self.denser
         work = Work(
@@ -243,26 +247,10 @@ class Board:
             settings,
             report,
         )
-        if more is not None and family.reads_features:
-            held = replace(folds.validation, weight=np.full(len(folds.validation), more.weight))
-            work = replace(work, train=more.train, valid=held, newer=more.newer)
-        if tide is None:
+        if more is None or not family.reads_features:
             return work
-
-        def below(fold: Fold) -> Fold:
-            return tide.below(self.relations, fold, self.threads)
-
-        newer = None if work.newer is None else below(work.newer)
-        return replace(work, train=below(work.train), valid=below(work.valid), newer=newer)
-
-    def _given_back(self, trained: Trained[Any], tide: Tide) -> Trained[Any]:
-        """Return what was learned of labels less the tide as learners of labels."""
-        level = tide.at(self.relations, self.folds.train.asked, self.threads)
-        base = float(level.mean())
-        same = trained.model is trained.validated
-        model = on_tide(trained.model, tide, base)
-        validated = model if same else on_tide(trained.validated, tide, base)
-        return replace(trained, model=model, validated=validated)
+        held = replace(folds.validation, weight=np.full(len(folds.validation), more.weight))
+        return replace(work, train=more.train, valid=held, newer=more.newer)
 
     def learned_from(self) -> Folds:
         """Return the folds with every row that a published model may have been trained on."""

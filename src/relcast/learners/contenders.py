@@ -110,6 +110,7 @@ _KINDS: Mapping[str, tuple[str, str]] = {
     "window": ("relcast.learners.baselines", "unpack"),
     "trees": ("relcast.learners.trees", "TreeModel.unpack"),
     "mixture": ("relcast.learners.mixture", "unpack"),
+    "of_counts": ("relcast.learners.finer", "unpack"),
     "on_tide": ("relcast.learners.tide", "unpack"),
     "linear": ("relcast.learners.linear", "unpack"),
     "gnn": ("relcast.learners.gnn", "unpack"),

@@ -20,18 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import TaskType
-from relcast.learners.features import Feature, FeatureSet, Recipe
-from relcast.learners.features.spec import Value
-from relcast.learners.features.target import Target
 from relcast.learners.protocol import Asked, Fold
-from relcast.pql.ast import AggregationKind, aggregations
+from relcast.learners.remade import Remade, remade
 from relcast.relations import rows_known
 from relcast.tasks.offsets import bounds
 from relcast.tasks.waiting import frame_of
 
 if TYPE_CHECKING:
     from relcast.learners.folds import Folds
-    from relcast.pql.ast import CheckedQuery, Window
+    from relcast.pql.ast import CheckedQuery
     from relcast.relations import Relations
 
 __all__ = ["Denser", "densified"]
@@ -115,45 +112,18 @@ def _joined(*parts: Asked) -> tuple[Index, Index] | None:
 
 @dataclass(frozen=True)
 class _Making:
-    """How labels and populations of a query come about at any anchor.
-
-    A label is the target's newest past window, seen from the end of the label's window.
-    """
+    """How labels and populations of a query come about at any anchor."""
 
     relations: Relations
     query: CheckedQuery
-    window: Window
-    labels: FeatureSet
-    events: FeatureSet
+    labels: Remade
+    events: Remade
 
     @classmethod
     def of(cls, relations: Relations, query: CheckedQuery) -> _Making | None:
         """Return it for a query; None where its windows differ or have no beginning."""
-        if not query.temporal or query.forecast_length is not None:
-            return None
-        target = Target.of(query.query.target)
-        windows = {a.window for a in aggregations(query.query.target)}
-        window = windows.pop()
-        if target is None or window is None or windows:
-            return None
-        measure = "value"
-        if target.condition is not None or target.formula is not None:
-            measure = "formula" if target.condition is None else "truth"
-        counted = replace(
-            target.aggregations[0],
-            kind=AggregationKind.COUNT,
-            column=None,
-            where=None,
-            element=None,
-            items=None,
-        )
-        return cls(
-            relations,
-            query,
-            window,
-            _alone(query, target, measure),
-            _alone(query, Target((counted,), None), "value"),
-        )
+        labels, rows = remade(query, "label"), remade(query, "rows")
+        return None if labels is None or rows is None else cls(relations, query, labels, rows)
 
     def population(self, entity: Index, anchor: Index, label: Float) -> tuple[Rule, float] | None:
         """Return the rule that finds exactly these rows, and the label of what never began.
@@ -171,7 +141,7 @@ class _Making:
         given[places] = True
         if given.sum() < len(places) or not there[places].all():
             return None
-        said = self._compute(self.labels, everybody, at)
+        said = self.labels.at(self.relations, everybody, at)
         never = np.isnan(said)
         begun = ~never[places]
         if not np.allclose(said[places][begun], label[begun], rtol=_CLOSE, atol=0.0):
@@ -184,7 +154,7 @@ class _Making:
         empty = float(rest[0]) if len(rest) else float("nan")
         if (given == there).all():
             return "everybody", empty
-        there &= self._compute(self.events, everybody, at) > 0
+        there &= self.events.at(self.relations, everybody, at) > 0
         return ("active", empty) if (given == there).all() else None
 
     def step(self, anchor: Index) -> int | None:
@@ -193,7 +163,7 @@ class _Making:
         if len(anchors) < 2:
             return None
         apart = int(np.median(np.diff(anchors))) // _PARTS
-        low, high = bounds(self.window, anchors)
+        low, high = bounds(self.labels.window, anchors)
         return apart if apart >= int(np.median(high - low)) // (2 * _PARTS) else None
 
     def between(self, fold: Fold, later: Fold, apart: int, rule: Rule, empty: float) -> Fold:
@@ -204,11 +174,11 @@ class _Making:
         if not len(moments) or count * len(moments) > _MOST_PAIRS:
             return none
         entity, anchor, there = self._everybody(moments)
-        said = self._compute(self.labels, entity, anchor)
+        said = self.labels.at(self.relations, entity, anchor)
         label = np.where(np.isnan(said), empty, said)
         there &= ~np.isnan(label)
         if rule == "active":
-            there &= self._compute(self.events, entity, anchor) > 0
+            there &= self.events.at(self.relations, entity, anchor) > 0
         rows = np.flatnonzero(there)
         known = anchor[rows]
         given, seen = fold.asked.anchor, fold.asked.known
@@ -240,17 +210,3 @@ class _Making:
         entity = np.tile(np.arange(table.rows, dtype=np.int64), len(moments))
         anchor = np.repeat(moments, table.rows)
         return entity, anchor, rows_known(table, entity, anchor)
-
-    def _compute(self, features: FeatureSet, entity: Index, anchor: Index) -> Float:
-        ends = bounds(self.window, anchor)[1]
-        values = features.compute(self.relations, entity, ends).values
-        return values[:, 0].astype(np.float64)
-
-
-def _alone(query: CheckedQuery, target: Target, measure: str) -> FeatureSet:
-    """Return the target in its newest window as the only feature."""
-    part = target.aggregations[0]
-    value = Value("target", part.table, part.column) if measure == "value" else None
-    recipe = Recipe("past", measure, value=value)
-    feature = Feature("the target", part.table, part.column, None, "number", None, recipe)
-    return FeatureSet(query.entity_table, True, (feature,), target)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from relcast.core.schema import TaskType
+from relcast.learners.learner import Trained, Work
 from relcast.learners.mixture import merged
 from relcast.learners.protocol import (
     Asked,
@@ -64,6 +65,31 @@ class Tide:
         empty = cls(features, np.nan).at(relations, asked, threads)
         there = empty[~np.isnan(empty)]
         return cls(features, float(np.median(there)) if len(there) else 0.0)
+
+    name = "on the tide"
+
+    def suits(self, _family: str) -> bool:
+        """Tell whether a learner learns this way as well: all do."""
+        return True
+
+    def ask(self, work: Work) -> Work:
+        """Return work on labels less the tide."""
+
+        def below(fold: Fold) -> Fold:
+            return self.below(work.relations, fold, work.settings.threads)
+
+        newer = None if work.newer is None else below(work.newer)
+        return replace(work, train=below(work.train), valid=below(work.valid), newer=newer)
+
+    def answer(self, trained: Trained[Any], work: Work) -> Trained[Any]:
+        """Return learners of labels less the tide as learners of labels."""
+        level = self.at(work.relations, work.train.asked, work.settings.threads)
+        base = float(level.mean())
+        validated = on_tide(trained.validated, self, base)
+        model = validated
+        if trained.model is not trained.validated:
+            model = on_tide(trained.model, self, base)
+        return replace(trained, model=model, validated=validated)
 
     def at(self, relations: Relations, asked: Asked, threads: int) -> Float:
         """Return the level at each example, float64[n]."""
