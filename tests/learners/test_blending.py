@@ -65,3 +65,10 @@ def test_a_blend_is_taken_where_it_is_worse_by_less_than_chance() -> None:
     raws = [np.zeros(1), np.ones(1), np.full(1, 0.5), np.full(1, 7.0)]
     assert greedy_weights(raws, loss).max() == 1.0
     assert greedy_weights(raws, loss, slack=0.5).max() < 1.0
+
+
+def test_rows_of_one_entity_count_for_less_than_rows_of_many() -> None:
+    assert tolerance(500, 500) == tolerance(500)
+    assert tolerance(500) < tolerance(500, 50) < tolerance(50)
+    assert tolerance(500, 1) > tolerance(500, 50)
+    assert np.isfinite(tolerance(0, 0))

@@ -7,7 +7,6 @@ import pytest
 
 from relcast.core.progress import Silent
 from relcast.learners.baselines import ConstantBaseline
-from relcast.learners.blending import tolerance
 from relcast.learners.board import Board, Contender
 from relcast.learners.chosen import why_published
 from relcast.learners.evaluation import Evaluation
@@ -56,7 +55,7 @@ def test_the_better_of_two(board: Board) -> None:
 
 
 def test_a_blend_below_its_best_part_says_so(board: Board) -> None:
-    slack = tolerance(len(board.folds.validation))
+    slack = board.slack
     best = 8.0
     board.learned += [
         _of(board, "linear", "linear", 9.0),

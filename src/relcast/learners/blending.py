@@ -15,11 +15,21 @@ Float = npt.NDArray[np.float64]
 _PICKS = 12
 _LEAST_GAIN = 1e-4
 _NOISE = 0.5
+_ALIKE = 0.2
 
 
-def tolerance(rows: int) -> float:
-    """Return which share of a loss ``rows`` validation rows cannot tell from chance."""
-    return _NOISE / math.sqrt(max(1, rows))
+def tolerance(rows: int, entities: int | None = None) -> float:
+    """Return which share of a loss so many validation rows cannot tell from chance.
+
+    Rows of one entity are partly alike, so that they count for less than as many of different ones:
+    by the design effect of clusters (Kish, 1965) for a correlation of 0.2.
+
+    Args:
+        rows: Validation rows.
+        entities: How many entities they are of; None takes each row for one of its own.
+    """
+    each = rows / max(1, entities or rows)
+    return _NOISE / math.sqrt(max(1.0, rows / (1 + (each - 1) * _ALIKE)))
 
 
 def greedy_weights(

@@ -275,7 +275,7 @@ class Board:
             value = self.value(fold, mixed(target, said, weights))
             return np.nan if value is None else sign * value
 
-        weights = shrunk_weights(len(members), loss, slack=tolerance(len(fold)))
+        weights = shrunk_weights(len(members), loss, slack=self.slack)
         if weights.max() == 1.0:
             return
         model = mixture_of(target, weights, [cast("Predictor", c.model) for c in members])
@@ -300,6 +300,12 @@ class Board:
         self._entries.append((entry, contender))
         self._report("blend", model.name, None, None, self.metric, contender.value)
 
+    @property
+    def slack(self) -> float:
+        """Which share of the tune metric validation cannot tell from chance."""
+        fold = self.folds.validation
+        return tolerance(len(fold), len(np.unique(fold.asked.entity)))
+
     def best_baseline(self) -> Contender:
         """Return the baseline that is best on validation; the first of equals."""
         return self._best(self.baselines)
@@ -312,11 +318,10 @@ class Board:
         if not self.learned:
             return None
         best = self._best(self.learned)
-        slack = tolerance(len(self.folds.validation))
         for each in self.learned:
             if each.family == "blend" and best.value is not None and each.value is not None:
                 worse = abs(each.value - best.value)
-                return each if worse <= slack * abs(best.value) else best
+                return each if worse <= self.slack * abs(best.value) else best
         return best
 
     def winner(self) -> Contender:
