@@ -86,6 +86,10 @@ def test_one_model_of_a_query_is_promoted(catalog):
     job = a_model(catalog, query, "model-1")
     a_model(catalog, query, "model-2")
     assert [m.id for m in catalog.models.all(query.id)] == ["model-2", "model-1"]
+    first = catalog.models.page(query.id, limit=1)
+    second = catalog.models.page(query.id, limit=1, cursor=first.cursor)
+    assert [m.id for m in (*first.items, *second.items)] == ["model-2", "model-1"]
+    assert second.cursor is None
     assert not any(m.promoted for m in catalog.models.all())
     assert catalog.models.promote("model-1").promoted
     assert catalog.models.promote("model-2").promoted

@@ -159,7 +159,7 @@ def test_what_nobody_foresaw_is_a_500_without_a_trace(
         message = "a secret of the inside"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr(Platform, "models", broken)
+    monkeypatch.setattr(Platform, "models_page", broken)
     answer = shop.client.get("/api/v1/models")
     body = assert_problem(answer, 500)
     assert "secret of the inside" not in answer.text

@@ -112,6 +112,11 @@ def test_a_list_of_models_is_brief_and_a_model_is_whole(
     model_id = trained["result"]["model_id"]
     listed = shop.client.get("/api/v1/models").json()["items"]
     [brief] = [each for each in listed if each["id"] == model_id]
+    page = shop.client.get("/api/v1/models", params={"limit": 1}).json()
+    assert [each["id"] for each in page["items"]] == [listed[0]["id"]]
+    assert (page["cursor"] is None) is (len(listed) == 1)
+    for bad in ({"limit": 0}, {"limit": 201}, {"cursor": "x"}):
+        assert_problem(shop.client.get("/api/v1/models", params=bad), 422)
     whole = shop.client.get(f"/api/v1/models/{model_id}").json()
     assert whole["evaluation"]["curves"]
     assert {"curves", "cohorts", "importance", "leaderboard"} <= set(whole["evaluation"])

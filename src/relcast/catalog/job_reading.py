@@ -7,11 +7,12 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from relcast.catalog.cursors import number_of
 from relcast.catalog.database import Database
 from relcast.catalog.records import JobKind, JobRecord, JobState, Page
 from relcast.catalog.stages import Stages
 from relcast.catalog.tables import job_parents, job_tags, jobs
-from relcast.core.errors import InvalidRequest, NotFound
+from relcast.core.errors import NotFound
 
 __all__ = ["WAITING", "JobReading"]
 
@@ -123,13 +124,7 @@ class JobReading:
                 )
             )
         if cursor is not None:
-            if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 18:
-                raise InvalidRequest(
-                    f"{cursor!r} is not a cursor of this list",
-                    code="request.bad_cursor",
-                    hint="Pass the cursor of the page before, unchanged, or none.",
-                )
-            select = select.where(jobs.c.number < int(cursor))
+            select = select.where(jobs.c.number < number_of(cursor))
         numbers: dict[str, int] = {}
         found = self._select(select, numbers)
         more = len(found) > limit

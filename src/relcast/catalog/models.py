@@ -7,8 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from relcast.catalog.cursors import number_of
 from relcast.catalog.database import Database
-from relcast.catalog.records import ModelRecord
+from relcast.catalog.records import ModelRecord, Page
 from relcast.catalog.tables import models, queries
 from relcast.core.clock import Clock
 from relcast.core.errors import NotFound
@@ -88,6 +89,20 @@ class Models:
             select = select.where(models.c.query_id == query_id)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(select)]
+
+    def page(
+        self, query_id: str | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[ModelRecord]:
+        """Return a page of models, newest first; raises ``request.bad_cursor``."""
+        select = _SELECT.order_by(models.c.number.desc()).limit(limit + 1)
+        if query_id is not None:
+            select = select.where(models.c.query_id == query_id)
+        if cursor is not None:
+            select = select.where(models.c.number < number_of(cursor))
+        with self._database.read() as connection:
+            rows = connection.execute(select).all()
+        more = str(rows[limit - 1].number) if len(rows) > limit else None
+        return Page([_record(row) for row in rows[:limit]], more)
 
     def count(self) -> int:
         """Return how many models there are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relcast.catalog import JobState, ModelRecord, QueryRecord
+from relcast.catalog import JobState, ModelRecord, Page, QueryRecord
 from relcast.core.errors import Conflict, InvalidRequest
 from relcast.core.schema import TaskType
 from relcast.core.settings import Compatibility
@@ -114,6 +114,16 @@ class Asking(Checking):
         """
         one = None if query is None else self.query(query).id
         return self.catalog.models.all(one, limit, offset)
+
+    def models_page(
+        self, query: str | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[ModelRecord]:
+        """Return a page of models, newest first: of a query (id or name), or of all.
+
+        Raises ``request.bad_cursor``.
+        """
+        one = None if query is None else self.query(query).id
+        return self.catalog.models.page(one, limit=limit, cursor=cursor)
 
     def count_models(self) -> int:
         """Return how many models there are, of all queries."""

@@ -303,7 +303,10 @@ class ModelBody(_Out):
 
 
 class ModelsBody(_Out):
+    """A page of models, newest first."""
+
     items: list[ModelBody]
+    cursor: str | None = Field(description="Fetches the next page; null on the last.")
 
 
 class ConnectorBody(_Out):

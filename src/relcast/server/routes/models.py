@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from typing import Annotated
+
+from fastapi import Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -20,10 +22,16 @@ routes = Routes("models")
 
 
 @routes.get("/models", scope="read", summary="List models, newest first", answer=ModelsBody)
-def list_models(request: Request, query: str | None = None) -> Response:
+def list_models(
+    request: Request,
+    query: Annotated[str | None, Query(description="A query's id or name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 200,
+    cursor: str | None = None,
+) -> Response:
     """Without curves, cohorts, importance and leaderboard, which are with each model."""
-    records = platform_of(request).models(query)
-    return JSONResponse(finite({"items": [model_json(m, brief=True) for m in records]}))
+    page = platform_of(request).models_page(query, limit=limit, cursor=cursor)
+    items = [model_json(m, brief=True) for m in page.items]
+    return JSONResponse(finite({"items": items, "cursor": page.cursor}))
 
 
 @routes.get(
