@@ -180,6 +180,8 @@ class Board:
     ) -> Contender:
         began = time.monotonic()
         budget = self.plan.budget()
+        ways = 1 if way is None and self._other_way(family) is None else 2
+        budget = replace(budget, experiments=-(-budget.experiments // ways))  # as long as one way
         first = self._trials  # trials are numbered over all learners
 
         def on_iteration(trial: int, iteration: int, metric: str, value: float) -> None:
@@ -229,8 +231,7 @@ class Board:
         entry = Entry(family.name, trained.model.name, contender.value, spent)
         self._entries.append((entry, contender))
         self._report(family.name, trained.model.name, None, None, self.metric, contender.value)
-        ways = 1 if way is None and self._other_way(family) is None else 2
-        self.step(f"{family.name}: trained", budget.experiments / ways)
+        self.step(f"{family.name}: trained", self.plan.budget().experiments / ways)
         return contender
 
     def _work(
