@@ -147,14 +147,15 @@ class Board:
     def train(self, family: Family, features: FeatureSet, deadline: Deadline) -> Contender:
         """Train a learner, score what comes out and report every trial.
 
-        Where labels can be learned in another way, in that way as well, as a learner of its own.
-        No trial begins when ``deadline`` has passed.
+        Where labels can be learned in another way, in that way as well, as a learner of its own, if
+        the first took less than half of the time. No trial begins when ``deadline`` has passed.
         """
         way = self._other_way(family)
         if way is None:
             return self._train(family, features, deadline, None)
-        found = self._train(family, features, deadline.part(0.5), None)
-        if not deadline.passed():
+        half = deadline.part(0.5)
+        found = self._train(family, features, deadline, None)
+        if not half.passed():  # else the second would have no time for its refit
             again = replace(family, name=f"{family.name} {way.name}")
             self._train(again, features, deadline, way)
         return found
