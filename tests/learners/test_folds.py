@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from relcast.core.errors import ModelError
 from relcast.core.schema import TaskType
 from relcast.learners.balance import check_balance
-from relcast.learners.folds import make_folds
+from relcast.learners.folds import bounded, make_folds
 from relcast.learners.protocol import Asked, Fold, Target
 from relcast.tasks import Lists
 from tests.learners.worlds import DAY, World
@@ -68,6 +70,39 @@ def test_folds_are_joined_one_after_another(world: World) -> None:
     assert _at(whole.lists, len(folds.train) + 3) == _at(folds.validation.lists, 3)
     assert np.array_equal(whole.asked.anchor[-5:], weighted.asked.anchor)
     assert Fold.joined([folds.train]).weight is None
+
+
+@pytest.mark.parametrize("task", QUERIES)
+def test_held_out_rows_beyond_the_bound_are_drawn_evenly(task: str, world: World) -> None:
+    table = world.table(QUERIES[task])
+    folds = make_folds(table.examples, table.query, "frozen")
+    assert bounded(folds, len(table), 0) == folds
+    most = len(folds.test) // 2
+    few = bounded(folds, most, 0)
+    assert few.train is folds.train
+    assert len(few.test) == most
+    for whole, part in ((folds.validation, few.validation), (folds.test, few.test)):
+        keys = list(zip(whole.asked.anchor, whole.asked.entity, strict=True))
+        rows = [keys.index(k) for k in zip(part.asked.anchor, part.asked.entity, strict=True)]
+        assert rows == sorted(set(rows))  # their order, each once
+        assert np.array_equal(part.label, whole.label[rows])
+        assert np.array_equal(part.asked.known, whole.asked.known[rows])
+        if part.lists is not None:
+            assert [_at(part.lists, k) for k in range(len(part))] == [
+                _at(whole.lists, row) for row in rows
+            ]
+    sentence = f"Test figures are measured on {most:,} of {len(folds.test):,} rows, drawn evenly."
+    assert sentence in few.warnings
+    again, other = bounded(folds, most, 0), bounded(folds, most, 1)
+    assert np.array_equal(again.test.asked.entity, few.test.asked.entity)
+    assert not np.array_equal(other.test.asked.entity, few.test.asked.entity)
+
+
+def test_a_row_of_many_classes_counts_for_as_many_numbers(world: World) -> None:
+    table = world.table(QUERIES["multilabel"])
+    folds = make_folds(table.examples, table.query, "rolling")
+    wide = replace(folds, target=replace(folds.target, classes=tuple(map(str, range(3_000_000)))))
+    assert len(bounded(wide, 200_000, 0).test) == 10
 
 
 def test_few_positives_of_a_label_are_counted() -> None:

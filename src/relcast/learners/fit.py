@@ -16,7 +16,7 @@ from relcast.learners.contenders import (
 )
 from relcast.learners.deadline import Deadline
 from relcast.learners.features.memory import remembering
-from relcast.learners.folds import make_folds
+from relcast.learners.folds import bounded, make_folds
 from relcast.learners.model import FittedModel
 from relcast.learners.plan import ModelPlan
 from relcast.learners.publishing import publish
@@ -63,7 +63,11 @@ def fit(
             hint="Make the training table of the query that is to be fitted.",
         )
     chosen.metrics_for(asked.task_type)  # an unknown metric is refused before hours of work
-    folds = make_folds(table.examples, asked, chosen.regime, use_weights=chosen.use_weights)
+    folds = bounded(
+        make_folds(table.examples, asked, chosen.regime, use_weights=chosen.use_weights),
+        chosen.budget().held_out,
+        chosen.seed,
+    )
     learners = families(folds.target, chosen)
     total = max(1, chosen.budget().experiments * len(learners)) + 1
     with remembering(relations):  # what one learner computed the next one reads

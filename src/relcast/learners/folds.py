@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from relcast.relations import Relations
     from relcast.tasks import Examples
 
-__all__ = ["Folds", "label_known_at", "make_folds", "target_of"]
+__all__ = ["Folds", "bounded", "label_known_at", "make_folds", "target_of"]
 
 Index = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 
 _TRAIN, _VALIDATION, _TEST = 0, 1, 2
 _MULTILABEL = frozenset({TaskType.MULTILABEL_CLASSIFICATION, TaskType.MULTILABEL_RANKING})
+_RANKED = frozenset(
+    {
+        TaskType.MULTILABEL_RANKING,
+        TaskType.TEMPORAL_LINK_PREDICTION,
+        TaskType.STATIC_LINK_PREDICTION,
+    }
+)
 _LARGEST = 1e153
+_MOST_CELLS = 30_000_000
 _UNUSABLE = "their target is no number, or so large (beyond 1e153) that its square is none."
 
 
@@ -134,3 +142,28 @@ def make_folds(
     binary = target.task_type is TaskType.BINARY_CLASSIFICATION
     named = tuple(examples.classes) if binary and examples.classes is not None else None
     return Folds(target, train, validation, test, dropped, tuple(warnings), named)
+
+
+def bounded(folds: Folds, most: int, seed: int) -> Folds:
+    """Return folds whose held-out splits have at most ``most`` rows each, drawn evenly.
+
+    Every contender of a board keeps what it says of both, so that a row with thousands of classes
+    counts for as many numbers. Training rows are bounded by the learners, scoring never is.
+    """
+    target, told = folds.target, list(folds.warnings)
+    dense = target.task_type not in _RANKED
+    limit = max(1, min(most, _MOST_CELLS // target.width if dense else most))
+
+    def part(name: str, fold: Fold, stream: int) -> Fold:
+        if len(fold) <= limit:
+            return fold
+        rng = np.random.default_rng([seed, stream])
+        rows = np.sort(rng.choice(len(fold), limit, replace=False))
+        told.append(
+            f"{name} figures are measured on {limit:,} of {len(fold):,} rows, drawn evenly."
+        )
+        return fold.take(rows, None if fold.weight is None else fold.weight[rows])
+
+    validation = part("Validation", folds.validation, 41)
+    test = part("Test", folds.test, 43)
+    return replace(folds, validation=validation, test=test, warnings=tuple(told))

@@ -54,6 +54,7 @@ class Budget:
         candidates: Most features that are generated.
         iterations: Most trees per trial (times classes for multiclass).
         refit: Whether the chosen models are trained again on train and validation rows.
+        held_out: Most rows that figures are measured on, of validation and of test each.
     """
 
     seconds: float
@@ -63,13 +64,14 @@ class Budget:
     candidates: int
     iterations: int
     refit: bool
+    held_out: int = 200_000
 
 
 _BUDGETS: Mapping[str, Budget] = {
     "debug": Budget(10, 1, 20_000, 60, 120, 40, refit=False),
     "fast": Budget(60, 8, 200_000, 400, 400, 1_000, refit=True),
-    "normal": Budget(240, 12, 1_000_000, 800, 800, 2_000, refit=True),
-    "best": Budget(960, 16, 5_000_000, 1_200, 1_200, 4_000, refit=True),
+    "normal": Budget(240, 12, 1_000_000, 800, 800, 2_000, refit=True, held_out=1_000_000),
+    "best": Budget(960, 16, 5_000_000, 1_200, 1_200, 4_000, refit=True, held_out=5_000_000),
 }
 
 
@@ -192,6 +194,7 @@ class ModelPlan:
             candidates=max(base.candidates, features),
             iterations=base.iterations,
             refit=bool(chosen(self.refit_trainval, base.refit)),
+            held_out=base.held_out,
         )
 
     def metrics_for(self, task_type: TaskType, top: int | None = None) -> tuple[str, ...]:
