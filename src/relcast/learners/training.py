@@ -39,7 +39,7 @@ Float = npt.NDArray[np.float64]
 Values = npt.NDArray[np.float32]
 
 _MOST_IN_MEMORY = 2**30
-_SMALL = 10_000_000
+_BAGGED = 5_000_000
 _BAGS = 2
 _NEXT_BAG = 1_000
 
@@ -294,7 +294,7 @@ class _Grove:
         matrix = [values for values, _ in parts]
         both = Fold.joined([fold for _, fold in parts])
         data = self.data(matrix, both)
-        bags = _BAGS if sum(part.size for part in matrix) <= _SMALL else 1
+        bags = _BAGS if sum(part.size for part in matrix) <= _BAGGED else 1
         members = []
         for member in model.members:
             config = dict(member.config)
