@@ -60,6 +60,12 @@ TASKS = (
         {"timeframe_step": 30},
     ),
     Task(
+        "cdnow spend forecast",
+        "cdnow",
+        "PREDICT SUM(purchases.amount, 0, 30, days) FORECAST 3 TIMEFRAMES "
+        "FOR EACH customers.customer_id WHERE COUNT(purchases.*, -INF, 0, days) > 0",
+    ),
+    Task(
         "bikes reorder",
         "adventureworks-bikes",
         "PREDICT COUNT(sales.*, 0, 90, days) > 0 FOR EACH customers.CustomerKey "
