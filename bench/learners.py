@@ -66,6 +66,13 @@ TASKS = (
         "FOR EACH customers.customer_id WHERE COUNT(purchases.*, -INF, 0, days) > 0",
     ),
     Task(
+        "cdnow longer forecast",
+        "cdnow",
+        "PREDICT SUM(purchases.amount, 0, 60, days) FORECAST 2 TIMEFRAMES "
+        "FOR EACH customers.customer_id WHERE COUNT(purchases.*, -INF, 0, days) > 0",
+        {"timeframe_step": 30},
+    ),
+    Task(
         "bikes reorder",
         "adventureworks-bikes",
         "PREDICT COUNT(sales.*, 0, 90, days) > 0 FOR EACH customers.CustomerKey "
