@@ -235,22 +235,6 @@ def test_any_class_can_be_explained(world):
         assert np.allclose(found.raw, raw[:, output], atol=1e-5)
 
 
-def test_the_rows_that_mattered_are_known_rows_of_the_entity(world, binary):
-    from relcast.learners.gnn.explaining import influential_rows
-
-    folds, trained = binary
-    asked = folds.validation.asked.take(np.arange(10))
-    found = influential_rows(trained.model, world.relations, asked, top=5)
-    link = next(k for k in world.relations.links if k.foreign_key == "customer_id")
-    parent = world.relations.link(link).parent
-    for k, rows in enumerate(found):
-        for row in rows:
-            if row.table == "orders":
-                assert parent[row.row] == asked.entity[k]
-                assert row.time <= asked.known[k]
-    assert any(row.table == "orders" for rows in found for row in rows)
-
-
 def test_forecasts_have_a_value_per_step(world):
     folds = folds_of(world, FORECAST)
     model = gnn.train(work_of(world.relations, FORECAST, folds, budget=FAST)).model

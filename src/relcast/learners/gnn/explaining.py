@@ -29,29 +29,13 @@ if TYPE_CHECKING:
     from relcast.learners.gnn.model import GraphModel
     from relcast.relations import Relations
 
-__all__ = ["NeighbourRow", "explain", "influential_rows"]
+__all__ = ["explain"]
 
 Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 _POINTS = 32
 _EXAMPLES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class NeighbourRow:
-    """A row of the neighbourhood and what it did to the raw score.
-
-    Attributes:
-        row: Dense row of ``table``.
-        time: ns UTC; None where the table has no time.
-        contribution: In the unit of the raw score, all its columns together.
-    """
-
-    table: str
-    row: int
-    time: int | None
-    contribution: float
 
 
 @dataclass(frozen=True)
@@ -104,35 +88,6 @@ def explain(
     return Contributions(
         np.concatenate(raws), np.concatenate(bases), tuple(reasons), np.array(rests)
     )
-
-
-def influential_rows(
-    model: GraphModel,
-    relations: Relations,
-    asked: Asked,
-    *,
-    top: int,
-    threads: int = 1,
-    output: Index | None = None,
-) -> tuple[tuple[NeighbourRow, ...], ...]:
-    """Return the ``top`` rows around each example that moved its raw score most."""
-    answer: list[tuple[NeighbourRow, ...]] = []
-    for part, _, found in _chunks(model, relations, asked, threads, output):
-        rows: list[list[NeighbourRow]] = [[] for _ in range(len(part))]
-        for name in found.there:
-            table = relations.table(name)
-            total = found.there[name] + found.numbers[name].sum(1) + found.words[name].sum(1)
-            first = len(part) if name == model.entity else 0
-            for k in range(first, len(total)):
-                row = int(found.sample.rows[name][k])
-                time = None if table.time is None else int(table.time[row])
-                rows[found.sample.owner[name][k]].append(
-                    NeighbourRow(name, row, time, float(total[k]))
-                )
-        answer.extend(
-            tuple(sorted(each, key=lambda r: -abs(r.contribution))[: max(0, top)]) for each in rows
-        )
-    return tuple(answer)
 
 
 def _chunks(
